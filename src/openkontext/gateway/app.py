@@ -1,0 +1,35 @@
+"""The ASGI app."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from fastapi import FastAPI
+
+from . import errors, files, health, v1, v2
+from .janitor import Janitor
+from .limits import BodyLimit
+from .services import Services
+
+
+def create_app(services: Services) -> FastAPI:
+    """The gateway over ``services``, which it closes when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        janitor = Janitor(services)
+        services.watcher.start()
+        janitor.start()
+        yield
+        await services.watcher.stop()
+        await to_thread.run_sync(janitor.stop)
+        services.store.close()
+
+    # The reference pages of FastAPI load scripts from a CDN; a service that works offline doesn't.
+    app = FastAPI(title="openkontext", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.services = services
+    app.add_middleware(BodyLimit, limit=int(services.settings.max_body_mb * 1e6))
+    errors.install(app)
+    for module in (v1, v2, files, health):
+        app.include_router(module.router)
+    return app

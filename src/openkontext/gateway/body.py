@@ -1,0 +1,65 @@
+"""Reading a request's body: JSON or multipart/form-data, into the fields of the contract."""
+
+import json
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from openkontext.contract import InvalidParameters, Problem, from_form
+
+# A picture may also come as a data URI in a text field; the body as a whole is bounded elsewhere.
+_MAX_TEXT = 128 * 1024 * 1024
+
+
+async def read_fields(request: Request) -> tuple[dict[str, Any], bytes | None]:
+    """The fields as JSON values, and the bytes of the `input_image` file where a form had one.
+
+    Raises `Problem`: 400 for a body that is neither, 413 for one that is too large.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    try:
+        if kind == "multipart/form-data":
+            return await _form(request)
+        if kind == "application/json" or kind.endswith("+json"):
+            return _json(await request.body()), None
+    except ClientDisconnect:
+        raise Problem("invalid_json", "The body ended before it was whole") from None
+    raise Problem("unsupported_media_type", f"Send application/json or multipart/form-data, not {kind or 'nothing'}")
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Problem("invalid_json", f"The body is not valid JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise Problem("invalid_json", "The body must be a JSON object with the parameters as its fields")
+    return fields
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+async def _form(request: Request) -> tuple[dict[str, Any], bytes | None]:
+    texts: dict[str, str] = {}
+    image = None
+    try:
+        async with request.form(max_files=1, max_fields=32, max_part_size=_MAX_TEXT) as form:
+            for name, value in form.multi_items():
+                if name in texts or (image is not None and name == "input_image"):
+                    raise InvalidParameters([f"{name} is given twice"])
+                if not isinstance(value, UploadFile):
+                    texts[name] = value
+                elif name == "input_image":
+                    image = await value.read()
+                else:
+                    raise InvalidParameters([f"{name} can't be a file; only input_image can"])
+    except HTTPException as error:
+        raise Problem("invalid_form", f"The form can't be read: {error.detail}") from None
+    fields = from_form(texts)
+    # The contract wants a string there; the file itself travels beside it.
+    return (fields | {"input_image": "file"} if image is not None else fields), image

@@ -1,0 +1,62 @@
+"""Headers about the rate limit, and the bound on a request's body."""
+
+import math
+import time
+from datetime import UTC, datetime
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from openkontext.contract import Problem
+
+
+def iso(timestamp: float) -> str:
+    """ISO 8601 in UTC, to the second: ``2026-11-22T07:00:00Z``."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rate_limit_headers(
+    limit: int | None, remaining: int | None, reset_at: float | None, *, retry: bool = False
+) -> dict[str, str]:
+    """The rate limit's headers; an unlimited key (``limit`` None) resets now. ``retry`` adds Retry-After."""
+    now = time.time()
+    reset = now if reset_at is None else math.ceil(reset_at)
+    headers = {"x-rate-limit-reset-at-utc": iso(reset)}
+    if limit is not None:
+        headers |= {"x-rate-limit-limit": str(limit), "x-rate-limit-remaining": str(remaining)}
+    if retry:
+        headers["Retry-After"] = str(max(1, math.ceil(reset - now)))
+    return headers
+
+
+class BodyLimit:
+    """ASGI middleware: reading more than ``limit`` bytes of a body is a 413, raised where the route reads it.
+
+    It counts while the body streams in, so a route that refuses earlier (401) answers first,
+    and a lying Content-Length gains nothing.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a counting ``receive``."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            self._check(int(declared) if declared.isdigit() else 0)
+            message = await receive()
+            seen += len(message.get("body", b""))
+            self._check(seen)
+            return message
+
+        await self.app(scope, counted, send)
+
+    def _check(self, size: int) -> None:
+        if size > self.limit:
+            text = f"The body is larger than {self.limit / 1e6:g} MB; send a smaller image, or its URL"
+            raise Problem("payload_too_large", text, headers={"Connection": "close"})

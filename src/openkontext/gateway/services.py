@@ -1,0 +1,53 @@
+"""What the routes work with, made once and passed along, so that tests need no patching."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fastapi import Request
+
+from openkontext.contract import money
+from openkontext.media.blobs import Blobs
+from openkontext.media.images import ImageLimits
+from openkontext.media.signing import Signer, load_or_create_secret
+from openkontext.parts import image_limits, open_store
+from openkontext.settings import Settings
+from openkontext.store import Store
+
+from .watch import Watcher
+
+
+@dataclass
+class Services:
+    """The gateway's parts; `draining` is set once, when the process is asked to stop."""
+
+    settings: Settings
+    store: Store
+    blobs: Blobs
+    signer: Signer
+    watcher: Watcher
+    # Whether a loaded worker is part of being ready: of `serve`, not of a lone gateway that may scale to zero.
+    wants_worker: bool = False
+    draining: bool = field(default=False)
+
+    @classmethod
+    def open(cls, settings: Settings, *, wants_worker: bool = False) -> "Services":
+        """Open the store and blobs that the settings name."""
+        store = open_store(settings)
+        secret = load_or_create_secret(settings.data / "secret")
+        return cls(settings, store, Blobs.open(settings.blobs), Signer(secret), Watcher(store), wants_worker)
+
+    @cached_property
+    def price(self) -> int:
+        """Micro-credits of an edit."""
+        return money.to_micros(self.settings.price)
+
+    @cached_property
+    def image_limits(self) -> ImageLimits:
+        """Bounds of an input image."""
+        return image_limits(self.settings)
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that serves this request."""
+    services: Services = request.app.state.services
+    return services

@@ -1,0 +1,63 @@
+"""v2: submit, poll, fetch, cancel."""
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
+from openkontext.contract import State, wire
+
+from .addresses import base_url
+from .auth import authenticate
+from .limits import rate_limit_headers
+from .openapi import EDIT
+from .requests import full_response, light_response, state_of, unknown
+from .services import services_of
+from .submission import accept
+
+router = APIRouter()
+
+
+@router.post("/v2/{slug}", openapi_extra=EDIT, tags=["v2"])
+async def submit(request: Request, slug: str) -> Response:
+    """Accept an edit and answer at once, with the addresses to poll."""
+    _, accepted = await accept(request, slug)
+    headers = rate_limit_headers(accepted.limit, accepted.remaining, accepted.reset_at)
+    return JSONResponse(
+        wire.submitted(base_url(request), accepted.job.id), headers=headers | {"x-request-id": accepted.job.id}
+    )
+
+
+@router.get("/v2/requests/{request_id}/status", tags=["v2"])
+async def status(request: Request, request_id: str) -> Response:
+    """The state, without the output."""
+    key = await authenticate(request)
+    return light_response(request, *await state_of(services_of(request), request_id, key.account_id))
+
+
+@router.get("/v1/requests/{request_id}", tags=["v1"])
+@router.get("/v2/requests/{request_id}", tags=["v2"])
+async def result(request: Request, request_id: str) -> Response:
+    """The full body; while the request runs, its state."""
+    key = await authenticate(request)
+    return full_response(request, *await state_of(services_of(request), request_id, key.account_id))
+
+
+@router.delete("/v2/requests/{request_id}", tags=["v2"])
+async def cancel_or_erase(request: Request, request_id: str) -> Response:
+    """Cancel a request that waits or runs (202), or erase an ended one with its files (204)."""
+    key = await authenticate(request)
+    services = services_of(request)
+    outcome = await to_thread.run_sync(services.store.cancel, request_id, key.account_id)
+    if outcome is None:
+        raise unknown(request_id)
+    if outcome != "ended":
+        job, _ = await state_of(services, request_id, key.account_id)
+        state = State.FAILED if outcome == "cancelled" else job.state
+        return JSONResponse({"request_id": request_id, "status": state.value}, 202)
+    blobs = await to_thread.run_sync(services.store.erase, request_id, key.account_id)
+    if blobs is None:
+        raise unknown(request_id)
+    await to_thread.run_sync(services.blobs.delete, blobs)
+    await to_thread.run_sync(services.store.forget_blobs, blobs)
+    return Response(status_code=204)

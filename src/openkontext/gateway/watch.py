@@ -1,0 +1,85 @@
+"""Wake-ups: one thread follows the store's change counter, so that waiting costs nothing while nothing changes."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+
+from anyio import to_thread
+
+from openkontext.store import Store
+
+Value = TypeVar("Value")
+
+_CACHE_SIZE = 4096
+
+
+class Watcher:
+    """Tells coroutines when the store changed, and caches reads for as long as it didn't.
+
+    The cache is exact, not timed: the change counter is read at every look-up, so a revoked key
+    or an erased request is gone at the next poll, whichever process did it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stopping = threading.Event()
+        self._changed = asyncio.Event()
+        self._thread: threading.Thread | None = None
+        self._cache: dict[Hashable, Any] = {}
+        self._cached_at: int | None = None
+
+    def start(self) -> None:
+        """Begin to follow the store; wake-ups arrive on the running event loop."""
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._follow, args=(loop,), name="watcher", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End the thread and wake whoever still waits."""
+        self._stopping.set()
+        if self._thread:
+            await to_thread.run_sync(self._thread.join)
+        self._wake()
+
+    async def wait(self, timeout: float) -> None:
+        """Return at the store's next change, or after ``timeout`` seconds."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), timeout)
+        except TimeoutError:
+            pass
+
+    async def until(self, read: Callable[[], Awaitable[Value | None]], timeout: float) -> Value | None:
+        """Call ``read`` now and after every change until it gives a value, or None after ``timeout`` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while (value := await read()) is None and (left := deadline - loop.time()) > 0:
+            # A slow poll underneath the wake-ups, should one ever be missed.
+            await self.wait(min(left, 1.0))
+        return value
+
+    async def cached(self, key: Hashable, load: Callable[[], Value]) -> Value:
+        """What ``load`` returns, run in a thread unless it ran for ``key`` since the store's last change."""
+        version = self._store.version()
+        if version != self._cached_at or len(self._cache) >= _CACHE_SIZE:
+            self._cache.clear()
+            self._cached_at = version
+        if version is None or key not in self._cache:
+            value = await to_thread.run_sync(load)
+            if version is not None and version == self._cached_at:
+                self._cache[key] = value
+            return value
+        cached: Value = self._cache[key]
+        return cached
+
+    def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        seen = self._store.version()
+        while not self._stopping.is_set():
+            now = self._store.wait(seen, timeout=0.5)
+            if now != seen:
+                seen = now
+                loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,38 @@
+"""The parts that the settings name, made the same way in every process."""
+
+from openkontext.media import durable
+from openkontext.media.images import ImageLimits
+from openkontext.settings import Settings
+from openkontext.store import Store, StoreSettings
+
+
+class CannotStart(Exception):
+    """A process can't start as configured; the message is one line that says why and what to do."""
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name, with their times and limits; its schema brought up to date.
+
+    Makes the data folder. Raises `CannotStart` when that can't be.
+    """
+    try:
+        durable.make_folder(settings.data)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CannotStart(f"can't use the folder {settings.data}: {reason}; choose another with --data") from None
+    chosen = StoreSettings(
+        lease_seconds=settings.lease,
+        max_attempts=settings.max_attempts,
+        retention_seconds=settings.retention,
+        history_days=settings.history_days,
+        queue_timeout_seconds=settings.queue_timeout,
+        queue_limit=settings.queue_limit,
+    )
+    store = Store.open(settings.database, settings=chosen)
+    store.migrate()
+    return store
+
+
+def image_limits(settings: Settings) -> ImageLimits:
+    """Bounds of an input image, the same at the gateway and in the worker."""
+    return ImageLimits(max_bytes=int(settings.max_image_mb * 1e6), max_pixels=int(settings.max_image_megapixels * 1e6))

@@ -1,0 +1,107 @@
+"""One job: picture in, edit, check, picture out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from PIL import Image
+
+from openkontext.contract import Problem
+from openkontext.engine import Engine, Step
+from openkontext.media.blobs import Blobs
+from openkontext.media.fetch import FetchPolicy, fetch
+from openkontext.media.images import CONTENT_TYPES, ImageLimits, decode, encode, inspect
+from openkontext.safety import ImageClassifier, Verdict, check
+from openkontext.store import Claim
+
+from .heart import Progress
+
+# Where the model's time goes; what the wire calls them.
+Metrics = dict[str, float]
+
+
+class Blocked(Problem):
+    """The safety checker refuses the picture."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(
+            "blocked",
+            f"The {verdict.stage} image was blocked by the safety checker: "
+            f"{verdict.category} score {verdict.score:.2f}, allowed below {verdict.threshold:g}",
+        )
+        scored = asdict(verdict)
+        del scored["allowed"]
+        # What the error body's `moderation` says.
+        self.moderation = scored
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a worker needs for a job."""
+
+    engine: Engine
+    classifier: ImageClassifier
+    blobs: Blobs
+    limits: ImageLimits
+    fetch_policy: FetchPolicy
+    safety_threshold: float
+
+    def edit(
+        self, claim: Claim, progress: Progress, on_step: Callable[[Step], None], metrics: Metrics
+    ) -> dict[str, Any]:
+        """Do the job and store the picture; returns the result to finish with.
+
+        ``metrics`` is filled as times become known, so that a failure has them too. Raises `Problem`
+        for what is the request's fault or the checker's verdict, and whatever ``on_step`` raises.
+        """
+        picture = self._picture(claim)
+        progress.mark()
+        parameters = claim.parameters
+        started = time.monotonic()
+        try:
+            result = self.engine.edit(
+                picture,
+                parameters["prompt"],
+                aspect_ratio=parameters["aspect_ratio"],
+                guidance=parameters["guidance"],
+                num_inference_steps=parameters["num_inference_steps"],
+                seed=parameters["seed"],
+                on_step=on_step,
+            )
+        finally:
+            metrics["inference_time"] = round(time.monotonic() - started, 4)
+        progress.mark()
+        if not parameters["disable_safety_checker"]:
+            verdict = check(result.image, self.classifier, self.safety_threshold, "output")
+            if not verdict.allowed:
+                raise Blocked(verdict)
+        output = self._keep(claim, result.image)
+        return {
+            "output": output,
+            "seed": result.seed,
+            "prompt": parameters["prompt"],
+            "warnings": list(result.warnings),
+        }
+
+    def _picture(self, claim: Claim) -> Image.Image:
+        source = claim.input
+        if source["kind"] == "url":
+            data = fetch(source["url"], self.fetch_policy)
+        else:
+            data = self.blobs.get(source["key"])
+        inspect(data, self.limits)
+        return decode(data, self.limits)
+
+    def _keep(self, claim: Claim, image: Image.Image) -> dict[str, Any]:
+        form = claim.parameters["output_format"]
+        data = encode(image, form, claim.parameters["output_quality"])
+        # The attempt is part of the key: two attempts never write the same file.
+        key = f"outputs/{claim.job_id}/{claim.attempt}.{form}"
+        self.blobs.put(key, data)
+        return {
+            "key": key,
+            "content_type": CONTENT_TYPES[form],
+            "file_name": f"{claim.job_id}.{form}",
+            "file_size": len(data),
+        }

@@ -1,0 +1,81 @@
+"""A worker process from its settings."""
+
+import os
+import sys
+import uuid
+
+import torch
+
+from openkontext.engine import CheckpointError, Engine
+from openkontext.media.blobs import Blobs
+from openkontext.media.fetch import FetchPolicy
+from openkontext.parts import image_limits, open_store
+from openkontext.process import die_with_parent
+from openkontext.safety.nsfw import NSFWClassifier
+from openkontext.settings import Settings
+from openkontext.store import Store
+
+from .job import Desk
+from .link import EXIT_MISCONFIGURED, Link
+from .loop import Worker
+
+
+def run(settings: Settings, name: str | None = None) -> None:
+    """Load the model, then work until asked to stop.
+
+    Exits with `EXIT_MISCONFIGURED` and one clear line when the checkpoint can't be loaded.
+    """
+    link = Link.from_environment()
+    name = name or f"worker-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    with die_with_parent():
+        store = open_store(settings)
+        store.report_worker(name, state="loading", checkpoint=settings.model, pid=os.getpid())
+        try:
+            desk = _load(settings, link)
+        except CheckpointError as error:
+            _refuse(store, name, link, str(error))
+        worker = Worker(
+            name,
+            store,
+            desk,
+            link,
+            lease=settings.lease,
+            step_timeout=settings.step_timeout,
+            job_timeout=settings.job_timeout,
+            drain=settings.drain,
+        )
+        worker.run()
+        store.close()
+
+
+def _load(settings: Settings, link: Link) -> Desk:
+    engine = Engine.load(
+        settings.model,
+        device=None if settings.device == "auto" else settings.device,
+        on_progress=lambda part, done, total: link.send("loading", part=part, done=done, total=total),
+    )
+    return Desk(
+        engine=engine,
+        classifier=NSFWClassifier.load(),
+        blobs=Blobs.open(settings.blobs),
+        limits=image_limits(settings),
+        fetch_policy=_fetch_policy(settings),
+        safety_threshold=settings.safety_threshold,
+    )
+
+
+def _fetch_policy(settings: Settings) -> FetchPolicy:
+    return FetchPolicy(
+        allowed_hosts=settings.fetch_allow_hosts,
+        max_bytes=int(settings.max_image_mb * 1e6),
+        timeout_seconds=settings.fetch_timeout,
+    )
+
+
+def _refuse(store: Store, name: str, link: Link, message: str) -> None:
+    link.send("fatal", message=message)
+    store.report_worker(name, state="crashed", message=message)
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(EXIT_MISCONFIGURED)
