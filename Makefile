@@ -20,6 +20,9 @@ $(STAMP): pyproject.toml constraints.txt checkpoints/nano/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on \
 		--constraint constraints.txt --editable checkpoints/nano --editable ".[serve,dev]"
+	# The tests run the hosted service's client in two releases, and install the wheels without a network.
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target $(VENV)/segmind-1.1.0 segmind==1.1.0
+	$(BIN)/python -m pip download --disable-pip-version-check --quiet --constraint constraints.txt --dest $(VENV)/wheelhouse httpx
 	@touch $(STAMP)
 
 serve: setup  ## Run the service on http://127.0.0.1:8000
