@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-slow check lint types format nano evaluate dist clean
+.PHONY: help setup serve test test-slow check lint types format docs nano evaluate dist clean
 
 help:  ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ test: check  ## All tests but the slow ones, in under ten minutes on two cores
 
 test-slow: setup  ## Chaos and soak tests
 	$(BIN)/python -m pytest -m slow
+
+docs: setup  ## Rewrite the tables of the docs from the code
+	$(BIN)/python docs/tables.py
 
 nano: setup  ## Train nano from nothing (hours on a CPU), evaluate it and write checkpoints/nano
 	$(BIN)/python -m training.make_nano

@@ -1,0 +1,57 @@
+"""Which server is spoken to, and with which key."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Self
+
+import httpx
+
+from .errors import AuthenticationError
+
+DEFAULT_BASE_URL = "http://127.0.0.1:8000"
+KEY_VARIABLES = ("OPENKONTEXT_API_KEY", "SEGMIND_API_KEY")
+_VERSION = re.compile(r"/v[12]$")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server's address without version or trailing slash, and the key for it."""
+
+    root: str
+    api_key: str | None = field(repr=False)
+
+    @classmethod
+    def of(cls, api_key: str | None, base_url: str | None) -> Self:
+        """From the arguments, else from the environment.
+
+        Raises:
+            ValueError: the address is not an http(s) one.
+        """
+        address = (base_url or os.environ.get("OPENKONTEXT_BASE_URL") or DEFAULT_BASE_URL).strip()
+        if not address.startswith(("http://", "https://")):
+            raise ValueError(f"the base URL must start with http:// or https://; got {address!r}")
+        # Keys come from files with a last newline as often as not, and no header may carry that.
+        keys = [key.strip() for key in (api_key, *map(os.environ.get, KEY_VARIABLES)) if key]
+        return cls(_VERSION.sub("", address.rstrip("/")), next(filter(None, keys), None))
+
+    def headers(self) -> dict[str, str]:
+        """What identifies the caller.
+
+        Raises:
+            AuthenticationError: there is no key.
+        """
+        if self.api_key is None:
+            raise AuthenticationError(
+                401, f"no API key: pass api_key=… or set {KEY_VARIABLES[0]} to your server's key", code="missing_key"
+            )
+        return {"x-api-key": self.api_key}
+
+    def own(self, url: str) -> httpx.URL:
+        """The address at this server that a URL of its answers means.
+
+        Only this server may see the key. One that names another origin sits behind a proxy that hasn't told it its
+        public address (or is being tricked), and there the same path under our own address is the one that works.
+        """
+        root, named = httpx.URL(self.root), httpx.URL(url)
+        return named.copy_with(scheme=root.scheme, host=root.host, port=root.port)
