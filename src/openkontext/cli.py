@@ -2,7 +2,6 @@
 
 import inspect
 import socket
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -58,7 +57,7 @@ def _flag(name: str) -> inspect.Parameter:
     kind = field.annotation if field.annotation in (int, float, Path) else str
     shown = str(field.default) if field.default not in ("", frozenset()) else False
     option = typer.Option(help=field.description, envvar=f"OPENKONTEXT_{name.upper()}", show_default=shown)
-    annotation = Annotated[kind | None, option]  # a union built at run time
+    annotation: Any = Annotated[kind | None, option]  # a union built at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
@@ -144,7 +143,3 @@ def edit(
 def main() -> None:
     """Entry point."""
     app()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

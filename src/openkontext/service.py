@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.status import Status
+from rich.markup import escape
 
 from openkontext.contract import money
 from openkontext.media import durable
@@ -35,61 +35,72 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def local_key(store: Store, settings: Settings) -> str:
-    """The key of the account `local`, from DATA/api-key; made with its account at the first start."""
+    """The key of the account `local`, from DATA/api-key; made with its account at the first start.
+
+    Raises `CannotStart` when the file can't be read or written.
+    """
     path = settings.data / "api-key"
+    try:
+        return _read_or_make_key(store, settings, path)
+    except OSError as error:
+        raise CannotStart(f"can't use the file {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _read_or_make_key(store: Store, settings: Settings, path: Path) -> str:
     if path.exists() and store.authenticate(secret := path.read_text().strip()):
         return secret
-    account = store.account(LOCAL_ACCOUNT)
-    if account is None:
-        account = store.create_account(LOCAL_ACCOUNT)
+    account = store.account(LOCAL_ACCOUNT) or store.create_account(LOCAL_ACCOUNT)
+    # Asked of the books, since a first start may have been cut short.
+    if not store.ledger(account.id):
         store.add_credits(account.id, money.to_micros(settings.local_credits))
     _, secret = store.create_key(account.id, rpm=None, label="made at the first start")
-    durable.write(path, f"{secret}\n".encode(), 0o600)
+    durable.write(path, f"{secret}\n".encode())
     return secret
 
 
 class Announcer:
     """Shows the start's progress, and once the service is ready, how to use it."""
 
-    def __init__(self, console: Console, url: str, key: str, settings: Settings) -> None:
+    def __init__(self, console: Console, address: str, key: str, settings: Settings) -> None:
         self._console = console
-        self._url, self._key, self._settings = url, key, settings
-        self._status: Status | None = None
+        self._address, self._key, self._settings = address, key, settings
+        self._status = console.status(escape(f"starting, model {settings.model} …"))
+        self._loaded: set[str] = set()
         self._ready = threading.Event()
-        self._waiting = settings.workers
 
     def __enter__(self) -> "Announcer":
-        self._status = self._console.status(f"starting, model {self._settings.model} …")
         self._status.start()
+        self._announce_once_all_loaded()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._status:
-            self._status.stop()
+        self._status.stop()
 
     def hear(self, child: Child, event: dict[str, Any]) -> None:
         """An event of a child, from the supervisor."""
         if event["event"] == "loading":
             self._say(f"loading {event['part']} ({event['done']} of {event['total']}) …")
         elif event["event"] == "dead":
-            self._console.print(f"[red]{child.slot} died:[/] {event['message']}; it is started again")
-        elif event["event"] == "ready" and self._waiting > 0:
-            self._waiting -= 1
-            if self._waiting == 0:
-                threading.Thread(target=self._when_answering, daemon=True).start()
+            self._console.print(f"[red]{child.slot} died:[/] {escape(event['message'])}; it is started again")
+        elif event["event"] == "ready" and child.slot not in self._loaded:
+            self._loaded.add(child.slot)
+            self._announce_once_all_loaded()
 
     def _say(self, text: str) -> None:
-        if self._status and not self._ready.is_set():
-            self._status.update(text)
+        if not self._ready.is_set():
+            self._status.update(escape(text))
             if not self._console.is_terminal:
-                self._console.print(text)
+                self._console.print(text, markup=False)
+
+    def _announce_once_all_loaded(self) -> None:
+        if len(self._loaded) == self._settings.workers:
+            threading.Thread(target=self._when_answering, daemon=True).start()
 
     def _when_answering(self) -> None:
-        _await_answer(f"{self._url}/healthz")
+        _await_answer(f"{self._address}/healthz")
         self._ready.set()
-        if self._status:
-            self._status.stop()
-        print_banner(self._console, self._url, self._key, self._settings)
+        self._status.stop()
+        print_banner(self._console, self._settings.public_url or self._address, self._key, self._settings)
 
 
 def print_banner(console: Console, url: str, key: str, settings: Settings) -> None:
@@ -98,13 +109,14 @@ def print_banner(console: Console, url: str, key: str, settings: Settings) -> No
         (path for path in (Path("samples/cat.png"), *sorted(Path("samples").glob("*.png"))) if path.exists()),
         "photo.jpg",
     )
+    key_file = settings.data / "api-key"
+    console.print(f"[bold green]ready[/]  {escape(url)}", soft_wrap=True)
     lines = [
-        f"[bold green]ready[/]  {url}",
-        f"key    {key}   (in {settings.data / 'api-key'})",
-        "try    " + f'curl {url}/v1/flux-kontext-dev -H "x-api-key: $(cat {settings.data / "api-key"})" \\',
+        f"key    {key}   (in {key_file})",
+        f'try    curl {url}/v1/flux-kontext-dev -H "x-api-key: $(cat {key_file})" \\',
         f'         -F input_image=@{sample} -F prompt="make it snow" -o edited.png',
     ]
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def serve(settings: Settings, console: Console) -> None:
@@ -114,8 +126,8 @@ def serve(settings: Settings, console: Console) -> None:
     settings = settings.model_copy(update={"port": port})
     store = open_store(settings)
     key = local_key(store, settings)
-    url = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    with Announcer(console, url, key, settings) as announcer:
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    with Announcer(console, address, key, settings) as announcer:
         supervisor = Supervisor(
             store,
             children(settings, listener),
@@ -175,7 +187,8 @@ def _await_answer(url: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            httpx.get(url, timeout=2)
+            # Past any proxy of the environment: it is this machine that is asked.
+            httpx.get(url, timeout=2, trust_env=False)
             return
         except httpx.TransportError:
             time.sleep(0.05)

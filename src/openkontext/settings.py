@@ -78,17 +78,9 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, for a child process."""
-        return {f"OPENKONTEXT_{name.upper()}": _text(getattr(self, name)) for name in type(self).model_fields}
+        return {f"OPENKONTEXT_{name.upper()}": as_text(getattr(self, name)) for name in type(self).model_fields}
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A setting's value as the environment carries it."""
     return ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
-
-
-def table() -> str:
-    """The settings as a Markdown table, for the docs."""
-    rows = [
-        f"| `OPENKONTEXT_{name.upper()}` | `{_text(field.default)}` | {field.description} |"
-        for name, field in Settings.model_fields.items()
-    ]
-    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])

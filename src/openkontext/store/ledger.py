@@ -1,0 +1,58 @@
+"""The books: every change of a balance is an entry, and the balance is the sum of its account's entries.
+
+A job's entries: hold (-price) at submit, then either take (0) at COMPLETED or release (+price) at FAILED.
+"""
+
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from openkontext.contract import State
+
+from .schema import accounts, jobs, ledger
+
+Kind = Literal["grant", "hold", "take", "release"]
+
+# Keeps: no balance below zero (the table's CHECK refuses it), and none changed without an entry beside it.
+_CHANGE_BALANCE = (
+    sa.update(accounts)
+    .where(accounts.c.id == sa.bindparam("account"))
+    .values(balance=accounts.c.balance + sa.bindparam("amount"))
+    .returning(accounts.c.balance)
+)
+_INSERT = sa.insert(ledger)
+
+_SUM = sa.func.coalesce(sa.func.sum(ledger.c.amount), 0)
+_WRONG_BALANCES = (
+    sa.select(accounts.c.name, accounts.c.balance, _SUM.label("sum"))
+    .select_from(accounts.outerjoin(ledger, ledger.c.account_id == accounts.c.id))
+    .group_by(accounts.c.id, accounts.c.name, accounts.c.balance)
+    .having(accounts.c.balance != _SUM)
+)
+_DUE = sa.case((jobs.c.state == State.FAILED, 0), else_=-jobs.c.price)
+_ENTRIES_DUE = sa.case((jobs.c.ended_at.is_(None), 1), else_=2)
+_WRONG_JOBS = (
+    sa.select(jobs.c.id, jobs.c.state, _SUM.label("sum"), sa.func.count(ledger.c.id).label("entries"))
+    .select_from(jobs.outerjoin(ledger, ledger.c.job_id == jobs.c.id))
+    .group_by(jobs.c.id, jobs.c.state, jobs.c.price, jobs.c.ended_at)
+    .having(sa.or_(_SUM != _DUE, sa.func.count(ledger.c.id) != _ENTRIES_DUE))
+)
+
+
+def post(
+    connection: sa.Connection, account_id: int, kind: Kind, amount: int, now: float, *, job_id: str | None = None
+) -> int:
+    """Enter ``amount`` into the account's books, in the caller's transaction; returns the balance after it."""
+    balance: int = connection.execute(_CHANGE_BALANCE, {"account": account_id, "amount": amount}).scalar_one()
+    entry: dict[str, Any] = {"account_id": account_id, "job_id": job_id, "kind": kind, "amount": amount}
+    connection.execute(_INSERT, entry | {"created_at": now})
+    return balance
+
+
+def problems(connection: sa.Connection) -> list[str]:
+    """A sentence for each account or job whose entries don't add up."""
+    balances = connection.execute(_WRONG_BALANCES).all()
+    charges = connection.execute(_WRONG_JOBS).all()
+    return [f"account {row.name}: the balance is {row.balance}, its entries sum to {row.sum}" for row in balances] + [
+        f"job {row.id} is {row.state} with {row.entries} entries that sum to {row.sum}" for row in charges
+    ]

@@ -1,0 +1,58 @@
+"""What the workers say of themselves, for people and for readiness; nothing is decided by it."""
+
+from dataclasses import fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from .database import Database
+from .records import WorkerRow, WorkerState
+from .schema import workers
+
+_COLUMNS = [workers.c[field.name] for field in fields(WorkerRow)]
+_ALL = sa.select(*_COLUMNS).order_by(workers.c.id)
+_ONE = sa.select(workers.c.pid).where(workers.c.id == sa.bindparam("worker")).with_for_update()
+_INSERT = sa.insert(workers)
+_UPDATE = sa.update(workers).where(workers.c.id == sa.bindparam("worker"))
+_DELETE = sa.delete(workers).where(workers.c.id == sa.bindparam("worker"))
+
+
+class Workers(Database):
+    """The register of workers."""
+
+    def report_worker(
+        self,
+        id: str,
+        *,
+        state: WorkerState,
+        device: str | None = None,
+        checkpoint: str | None = None,
+        message: str | None = None,
+        pid: int | None = None,
+        host: str | None = None,
+        job_id: str | None = None,
+    ) -> None:
+        """Note a worker's state, seen now. What it is (device, checkpoint, pid, host) stays if not given again;
+        ``message`` and ``job_id`` are what they are now. A new ``pid`` is a new start.
+        """
+        traits = {"device": device, "checkpoint": checkpoint, "pid": pid, "host": host}
+        values: dict[str, Any] = {name: value for name, value in traits.items() if value is not None}
+        values |= {"state": state, "message": message, "job_id": job_id}
+        with self._transaction() as connection:
+            values["seen_at"] = now = self._now(connection)
+            known = connection.execute(_ONE, {"worker": id}).first()
+            if known is None:
+                connection.execute(_INSERT, values | {"id": id, "started_at": now})
+            else:
+                values |= {} if pid in (None, known.pid) else {"started_at": now}
+                connection.execute(_UPDATE.values(**values), {"worker": id})
+
+    def workers(self) -> list[WorkerRow]:
+        """All workers that were reported and not forgotten."""
+        with self._read() as connection:
+            return [WorkerRow(*row) for row in connection.execute(_ALL)]
+
+    def forget_worker(self, id: str) -> None:
+        """Take a worker off the register."""
+        with self._transaction() as connection:
+            connection.execute(_DELETE, {"worker": id})
