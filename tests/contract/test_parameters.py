@@ -127,7 +127,18 @@ def test_a_form_means_the_same_as_json():
     assert expected == from_form(texts)
 
 
-@pytest.mark.parametrize(("name", "text"), [("guidance", "x"), ("num_inference_steps", "4.5"), ("seed", "1e3")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("guidance", "x"),
+        ("guidance", "nan"),
+        ("guidance", "9" * 400),
+        ("num_inference_steps", "4.5"),
+        ("num_inference_steps", "1_0"),
+        ("seed", "1e3"),
+        ("seed", "٤٢"),
+    ],
+)
 def test_a_form_is_as_strict_as_json(name, text):
     """What doesn't parse is refused by name."""
     with pytest.raises(InvalidParameters, match=name):

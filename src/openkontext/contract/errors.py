@@ -20,7 +20,7 @@ CODES: dict[str, tuple[int, str]] = {
     "not_found": (404, "unknown slug, path or request"),
     "method_not_allowed": (405, "the path exists, the method doesn't"),
     "insufficient_credits": (406, "the balance is below the price"),
-    "payload_too_large": (413, "the body or the image is too large"),
+    "payload_too_large": (413, "the body is too large"),
     "unsupported_media_type": (400, "neither JSON nor multipart/form-data"),
     "blocked": (422, "the safety checker blocked the result"),
     "cancelled": (422, "the request was cancelled"),

@@ -1,7 +1,7 @@
 """The parameters of an edit: one declarative table, from which validation, OpenAPI, forms and docs are made."""
 
 import difflib
-import math
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -30,6 +30,9 @@ EXAMPLE_PROMPT: Final = "Replace the background with a bokeh light effect, keep 
 
 _JSON_TYPES = {"string": str, "number": (int, float), "integer": int, "boolean": bool}
 _REQUIRED: Any = object()
+# As JSON writes numbers, so that a form takes what JSON takes; Python's int() also takes "1_0" and "١".
+_INTEGER = re.compile(r"-?[0-9]{1,100}")
+_DECIMAL = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Parameter:
         if self.type == "string":
             return bool(value.strip()) and len(value) <= (self.max_length or len(value))
         if self.minimum is not None and self.maximum is not None:
-            return math.isfinite(value) and self.minimum <= value <= self.maximum
+            return bool(self.minimum <= value <= self.maximum)
         return True
 
 
@@ -169,11 +172,10 @@ def from_form(fields: Mapping[str, str]) -> dict[str, Any]:
 def _from_text(parameter: Parameter, text: str) -> Any:
     if parameter.type == "boolean":
         return {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower(), text)
-    if parameter.type in ("integer", "number"):
-        try:
-            return int(text) if parameter.type == "integer" or text.strip().lstrip("+-").isdigit() else float(text)
-        except ValueError:
-            return text
+    if parameter.type in ("integer", "number") and _INTEGER.fullmatch(text):
+        return int(text)
+    if parameter.type == "number" and _DECIMAL.fullmatch(text):
+        return float(text)
     return text
 
 

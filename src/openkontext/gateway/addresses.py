@@ -1,6 +1,5 @@
 """Absolute URLs as the client reaches them."""
 
-import time
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi import Request
@@ -28,12 +27,14 @@ def own_file(request: Request, url: str) -> str | None:
     The signature tells, not the host: the server may be reached by several names.
     """
     parts = urlsplit(url)
-    if not parts.path.startswith(FILES):
+    prefix = urlsplit(base_url(request)).path + FILES
+    if not parts.path.startswith(prefix):
         return None
     query = parse_qs(parts.query)
-    key = parts.path.removeprefix(FILES)
+    key = parts.path.removeprefix(prefix)
     expires, signature = query.get("expires", ["0"])[0], query.get("signature", [""])[0]
-    return key if services_of(request).signer.verify(key, expires, signature, time.time()) else None
+    services = services_of(request)
+    return key if services.signer.verify(key, expires, signature, services.store.clock()) else None
 
 
 def is_own(request: Request, url: str) -> bool:

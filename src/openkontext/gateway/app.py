@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 
 from anyio import to_thread
 from fastapi import FastAPI
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 from . import errors, files, health, v1, v2
 from .janitor import Janitor
 from .limits import BodyLimit
+from .openapi import describe
 from .services import Services
 
 
@@ -26,7 +28,9 @@ def create_app(services: Services) -> FastAPI:
         services.store.close()
 
     # The reference pages of FastAPI load scripts from a CDN; a service that works offline doesn't.
-    app = FastAPI(title="openkontext", lifespan=lifespan, docs_url=None, redoc_url=None)
+    # A redirect to the path without its slash would be to the scheme and host that we see, not to the client's.
+    app = FastAPI(title="openkontext", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.openapi = lru_cache(lambda: describe(app))  # type: ignore[method-assign]  # as FastAPI's docs have it
     app.state.services = services
     app.add_middleware(BodyLimit, limit=int(services.settings.max_body_mb * 1e6))
     errors.install(app)

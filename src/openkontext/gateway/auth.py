@@ -19,6 +19,7 @@ async def authenticate(request: Request) -> Key:
     # Keyed by a hash, so that no secret lies about in memory longer than its request.
     digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
     key = await services.watcher.cached(("key", digest), lambda: services.store.authenticate(secret))
-    if key is None:
+    if key is None or (key.expires_at is not None and key.expires_at <= services.store.clock()):
+        # The cache knows of every change, but nothing changes when a key expires.
         raise Problem("invalid_key", "The x-api-key is wrong, expired or revoked")
     return key

@@ -12,6 +12,8 @@ from openkontext.contract import InvalidParameters, Problem, from_form
 
 # A picture may also come as a data URI in a text field; the body as a whole is bounded elsewhere.
 _MAX_TEXT = 128 * 1024 * 1024
+# Far beyond any bound of the contract, and below where Python's integers stop being numbers.
+_MAX_DIGITS = 100
 
 
 async def read_fields(request: Request) -> tuple[dict[str, Any], bytes | None]:
@@ -23,17 +25,23 @@ async def read_fields(request: Request) -> tuple[dict[str, Any], bytes | None]:
     try:
         if kind == "multipart/form-data":
             return await _form(request)
-        if kind == "application/json" or kind.endswith("+json"):
-            return _json(await request.body()), None
+        # Read whatever it is: that it is too large comes before what is wrong with it.
+        body = await request.body()
     except ClientDisconnect:
         raise Problem("invalid_json", "The body ended before it was whole") from None
+    if kind == "application/json" or kind.endswith("+json"):
+        return _json(body), None
     raise Problem("unsupported_media_type", f"Send application/json or multipart/form-data, not {kind or 'nothing'}")
 
 
 def _json(body: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        fields = json.loads(body, parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_object)
+    except UnicodeDecodeError:
+        raise Problem("invalid_json", "The body is not valid JSON: it is not UTF-8") from None
+    except RecursionError:
+        raise Problem("invalid_json", "The body is not valid JSON: it is nested too deeply") from None
+    except ValueError as error:
         raise Problem("invalid_json", f"The body is not valid JSON: {error}") from None
     if not isinstance(fields, dict):
         raise Problem("invalid_json", "The body must be a JSON object with the parameters as its fields")
@@ -42,6 +50,21 @@ def _json(body: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Which of two is meant, nobody can know; a proxy before us may take the first where json takes the last.
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
+        raise ValueError(f"{twice!r} is given twice")
+    return fields
 
 
 async def _form(request: Request) -> tuple[dict[str, Any], bytes | None]:

@@ -1,12 +1,16 @@
 """Every failure answers {"error": …, "code": …}: one place turns exceptions into that shape."""
 
+import math
+
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
-from openkontext.contract import Problem, money
+from openkontext.contract import InvalidParameters, Problem, money
 from openkontext.media.blobs import BlobsUnavailable
 from openkontext.store import InsufficientCredits, QueueFull, RateLimited, StoreUnavailable
 
@@ -14,18 +18,21 @@ from .limits import rate_limit_headers
 
 log = structlog.get_logger(__name__)
 
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
 
 def problem_response(problem: Problem) -> Response:
     """The JSON answer of a problem."""
     return JSONResponse(problem.body(), problem.status, headers=problem.headers)
 
 
-def refused_submit(error: Exception) -> Problem:
-    """The problem behind a refusal of the store's `submit`."""
+def refused_submit(error: Exception, now: float) -> Problem:
+    """The problem behind a refusal of the store's `submit` at ``now``."""
     match error:
         case RateLimited():
             text = f"Rate limit of {error.limit} requests per minute reached; try again when the limit resets"
-            return Problem("rate_limited", text, headers=rate_limit_headers(error.limit, 0, error.reset_at, retry=True))
+            headers = rate_limit_headers(error.limit, error.remaining, error.reset_at)
+            return Problem("rate_limited", text, headers=headers | _retry_after(error.reset_at - now))
         case InsufficientCredits():
             balance, price = money.spoken(error.balance), money.spoken(error.price)
             text = (
@@ -33,15 +40,20 @@ def refused_submit(error: Exception) -> Problem:
             )
             return Problem("insufficient_credits", text)
         case QueueFull():
-            headers = {"Retry-After": str(max(1, round(error.retry_after)))}
-            return Problem("queue_full", "The queue is full; try again later", headers=headers)
+            text = "The queue is full; try again later"
+            return Problem("queue_full", text, headers=_retry_after(error.retry_after))
     raise error
+
+
+def _retry_after(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
 def install(app: FastAPI) -> None:
     """Register the handlers."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(StoreUnavailable, _unavailable)
     app.add_exception_handler(BlobsUnavailable, _unavailable)
     app.add_exception_handler(Exception, _defect)
@@ -58,9 +70,26 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return problem_response(Problem("not_found", f"Nothing is at {path}"))
     if error.status_code == 405:
-        headers = dict(error.headers or {})
-        return problem_response(Problem("method_not_allowed", f"{request.method} is not for {path}", headers=headers))
+        allowed = _methods_at(request)
+        text = f"{request.method} is not for {path}; use {' or '.join(allowed)}"
+        return problem_response(Problem("method_not_allowed", text, headers={"Allow": ", ".join(allowed)}))
     return problem_response(Problem("invalid_parameter", str(error.detail)))
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Of every route of the path; the router itself names those of the first alone."""
+
+    def takes(method: str) -> bool:
+        scope = dict(request.scope) | {"method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return list(filter(takes, _METHODS))
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = [f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors()]
+    return problem_response(InvalidParameters(problems))
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

@@ -1,13 +1,13 @@
 """Pictures by signed address: the URL itself is the secret, so no key is asked for."""
 
-import time
+from collections.abc import Iterator
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from openkontext.contract import Problem
-from openkontext.media.blobs import BlobNotFound
+from openkontext.media.blobs import BlobNotFound, Blobs
 from openkontext.media.images import CONTENT_TYPES
 
 from .services import services_of
@@ -19,19 +19,24 @@ router = APIRouter()
 async def file(request: Request, key: str, expires: str = "", signature: str = "") -> Response:
     """The file's bytes, while its address is valid."""
     services = services_of(request)
-    if not services.signer.verify(key, expires, signature, time.time()):
-        raise Problem("forbidden", "This address has expired or was changed")
+    now = services.store.clock()
+    if not services.signer.verify(key, expires, signature, now):
+        raise Problem("not_found", "There is no such file: its address has expired or was changed")
     try:
-        size = await to_thread.run_sync(services.blobs.size, key)
+        size, pieces = await to_thread.run_sync(_open, services.blobs, key)
     except BlobNotFound:
         raise Problem("not_found", "This file is gone") from None
     name = "openkontext-" + key.removeprefix("outputs/").replace("/", "-")
     headers = {
         "content-length": str(size),
         "content-disposition": f'inline; filename="{name}"',
-        "cache-control": "private, max-age=3600",
+        "cache-control": f"private, max-age={int(expires) - int(now)}",
         "x-content-type-options": "nosniff",
         "content-security-policy": "default-src 'none'; sandbox",
     }
     kind = CONTENT_TYPES.get(key.rpartition(".")[2], "application/octet-stream")
-    return StreamingResponse(services.blobs.stream(key), media_type=kind, headers=headers)
+    return StreamingResponse(pieces, media_type=kind, headers=headers)
+
+
+def _open(blobs: Blobs, key: str) -> tuple[int, Iterator[bytes]]:
+    return blobs.size(key), blobs.stream(key)

@@ -37,13 +37,17 @@ class Janitor:
         elapsed = EXPIRE_EVERY
         while not self._stopping.is_set():
             try:
-                self._tidy(expire=elapsed >= EXPIRE_EVERY)
+                self.tidy(expire=elapsed >= EXPIRE_EVERY)
             except (StoreUnavailable, BlobsUnavailable) as error:
                 log.warning("janitor", error=str(error))
+            except Exception as error:
+                # A defect that ends one round must not end them all: lost jobs would wait for ever.
+                log.error("janitor", exc_info=error)
             elapsed = 0.0 if elapsed >= EXPIRE_EVERY else elapsed + REAP_EVERY
             self._stopping.wait(REAP_EVERY)
 
-    def _tidy(self, *, expire: bool) -> None:
+    def tidy(self, *, expire: bool) -> None:
+        """One round. Raises StoreUnavailable and `BlobsUnavailable`."""
         for job_id in self._services.store.reap():
             log.warning("reaped", request_id=job_id)
         if expire and (keys := self._services.store.expire()):

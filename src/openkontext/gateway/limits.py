@@ -1,7 +1,6 @@
 """Headers about the rate limit, and the bound on a request's body."""
 
 import math
-import time
 from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,17 +13,12 @@ def iso(timestamp: float) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def rate_limit_headers(
-    limit: int | None, remaining: int | None, reset_at: float | None, *, retry: bool = False
-) -> dict[str, str]:
-    """The rate limit's headers; an unlimited key (``limit`` None) resets now. ``retry`` adds Retry-After."""
-    now = time.time()
-    reset = now if reset_at is None else math.ceil(reset_at)
-    headers = {"x-rate-limit-reset-at-utc": iso(reset)}
+def rate_limit_headers(limit: int | None, remaining: int | None, reset_at: float) -> dict[str, str]:
+    """The rate limit's headers; for an unlimited key (``limit`` None) the reset alone."""
+    # Rounded up: who comes back at that second must not come too early.
+    headers = {"x-rate-limit-reset-at-utc": iso(math.ceil(reset_at))}
     if limit is not None:
         headers |= {"x-rate-limit-limit": str(limit), "x-rate-limit-remaining": str(remaining)}
-    if retry:
-        headers["Retry-After"] = str(max(1, math.ceil(reset - now)))
     return headers
 
 

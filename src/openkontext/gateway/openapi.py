@@ -1,19 +1,84 @@
-"""OpenAPI pieces made from the contract."""
+"""The OpenAPI document: parameters and errors made from the contract, the wire's bodies written out."""
 
 from typing import Any
 
-from openkontext.contract import CODES, PARAMETERS, Parameter
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 
-_ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {"error": {"type": "string"}, "code": {"type": "string"}, "request_id": {"type": "string"}},
+from openkontext.contract import CODES, PARAMETERS, Parameter, State
+from openkontext.media.images import CONTENT_TYPES
+
+Schema = dict[str, Any]
+Responses = dict[int | str, dict[str, Any]]
+
+_TEXT: Schema = {"type": "string"}
+_URL: Schema = {"type": "string", "format": "uri"}
+_NUMBER: Schema = {"type": "number"}
+
+
+def _object(required: dict[str, Schema], **optional: Schema) -> Schema:
+    return {"type": "object", "required": list(required), "properties": required | optional}
+
+
+def _state(*states: State) -> Schema:
+    return {"type": "string", "enum": [state.value for state in states]}
+
+
+_SECONDS = dict.fromkeys(("inference_time", "queue_time", "total_time"), _NUMBER)
+_CHARGES = {"cost": _NUMBER, "remaining_credits": _NUMBER}
+_IMAGE = _object({"url": _URL, "content_type": _TEXT, "file_name": _TEXT, "file_size": _TEXT})
+
+SCHEMAS: dict[str, Schema] = {
+    "Error": _object({"error": _TEXT, "code": {"type": "string", "enum": sorted(CODES)}}, request_id=_TEXT),
+    "Credits": _object({"credits": _NUMBER, "free-credits": _NUMBER}),
+    "Submitted": _object(
+        {
+            "request_id": _TEXT,
+            "status": _state(State.QUEUED),
+            "poll_url": _URL,
+            "status_url": _URL,
+            "response_url": _URL,
+        }
+    ),
+    "Status": _object(
+        {
+            "status": _state(State.QUEUED, State.PROCESSING, State.COMPLETED),
+            "request_id": _TEXT,
+            "metrics": _object({}, inference_time=_NUMBER),
+        },
+        status_url=_URL,
+        response_url=_URL,
+    ),
+    "Result": _object(
+        {
+            "status": _state(State.COMPLETED),
+            "request_id": _TEXT,
+            "output": _URL,
+            "images": {"type": "array", "items": _IMAGE},
+            "seed": _TEXT,
+            "prompt": _TEXT,
+            "metrics": _object(_SECONDS | _CHARGES, retry_count={"type": "integer"}),
+        },
+        warnings={"type": "array", "items": _TEXT},
+    ),
+    "Failed": _object(
+        {
+            "status": _state(State.FAILED),
+            "request_id": _TEXT,
+            "error": _TEXT,
+            "code": {"type": "string", "enum": sorted(CODES)},
+            "metrics": _object(_SECONDS),
+        },
+        moderation={"type": "object"},
+    ),
+    "Cancelled": _object({"request_id": _TEXT, "status": _state(State.QUEUED, State.PROCESSING, State.FAILED)}),
+    "Health": _object({"status": _TEXT}),
 }
 
 
-def json_schema(parameter: Parameter) -> dict[str, Any]:
+def json_schema(parameter: Parameter) -> Schema:
     """A parameter as JSON Schema."""
-    schema: dict[str, Any] = {"type": parameter.type, "description": parameter.help}
+    schema: Schema = {"type": parameter.type, "description": parameter.help}
     if not parameter.required:
         schema["default"] = parameter.default
     if parameter.choices:
@@ -21,14 +86,15 @@ def json_schema(parameter: Parameter) -> dict[str, Any]:
     if parameter.minimum is not None:
         schema |= {"minimum": parameter.minimum, "maximum": parameter.maximum}
     if parameter.type == "string" and not parameter.choices:
-        schema |= {"minLength": 1} | ({"maxLength": parameter.max_length} if parameter.max_length else {})
+        # Not blank.
+        schema |= {"pattern": r"\S"} | ({"maxLength": parameter.max_length} if parameter.max_length else {})
     if parameter.blanks:
         described = {name: schema.pop(name) for name in ("description", "default")}
         schema = {"anyOf": [schema, {"enum": list(parameter.blanks)}]} | described
     return schema
 
 
-def edit_schema() -> dict[str, Any]:
+def edit_schema() -> Schema:
     """The body of an edit as JSON Schema."""
     return {
         "type": "object",
@@ -38,26 +104,50 @@ def edit_schema() -> dict[str, Any]:
     }
 
 
-def error_responses() -> dict[str, Any]:
-    """Every error status with its codes."""
-    by_status: dict[int, list[str]] = {}
+def form_schema() -> Schema:
+    """The same as a form, where the picture may be a file."""
+    schema = edit_schema()
+    schema["properties"]["input_image"] = {"type": "string", "format": "binary"}
+    return schema
+
+
+def answers(description: str, *names: str) -> dict[str, Any]:
+    """A response with one of the JSON bodies of `SCHEMAS`."""
+    references = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+    schema = references[0] if len(references) == 1 else {"anyOf": references}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def errors(*statuses: int) -> Responses:
+    """The responses of these error statuses, with the codes that each can have, and of any other error."""
+    meanings: dict[int, list[str]] = {status: [] for status in statuses}
     for code, (status, meaning) in CODES.items():
-        by_status.setdefault(status, []).append(f"`{code}`: {meaning}")
-    content = {"application/json": {"schema": _ERROR}}
-    return {str(status): {"description": "; ".join(lines), "content": content} for status, lines in by_status.items()}
+        meanings.get(status, []).append(f"`{code}`: {meaning}")
+    documented: Responses = {status: answers("; ".join(lines), "Error") for status, lines in meanings.items()}
+    return documented | {"default": answers("Any other error", "Error")}
 
 
-EDIT: dict[str, Any] = {
-    "security": [{"key": []}],
+IMAGE: dict[str, Any] = {
+    "description": "The edited picture",
+    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in CONTENT_TYPES.values()},
+}
+FAILED: Responses = {422: answers("The request FAILED; nothing was charged", "Failed")}
+SUBMIT_ERRORS = errors(400, 401, 403, 404, 406, 413, 429, 500, 503)
+POLL_ERRORS = errors(401, 404, 500, 503)
+KEY: dict[str, Any] = {"security": [{"key": []}]}
+EDIT: dict[str, Any] = KEY | {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": edit_schema()},
-            "multipart/form-data": {
-                "schema": edit_schema()
-                | {"properties": edit_schema()["properties"] | {"input_image": {"type": "string", "format": "binary"}}}
-            },
+            "multipart/form-data": {"schema": form_schema()},
         },
     },
-    "responses": error_responses(),
 }
+
+
+def describe(app: FastAPI) -> Schema:
+    """The document of ``app``, with our schemas in place of FastAPI's own."""
+    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    key = {"type": "apiKey", "in": "header", "name": "x-api-key"}
+    return document | {"components": {"schemas": SCHEMAS, "securitySchemes": {"key": key}}}

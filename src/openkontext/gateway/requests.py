@@ -26,13 +26,19 @@ async def state_of(services: Services, request_id: str, account_id: int) -> tupl
 
     def load() -> tuple[Job, dict[str, Any] | None] | None:
         job = services.store.job(request_id, account_id)
-        return job and (job, services.store.result(request_id) if job.state.ended else None)
+        if job is None:
+            return None
+        return job, services.store.result(request_id) if job.state.ended else None
 
     found = await services.watcher.cached(("job", request_id, account_id), load)
-    # Erased between the two reads: an ended job always has a result.
-    if found is None or (found[0].state.ended and found[1] is None):
+    if found is None or _is_gone(*found, services.store.clock()):
         raise unknown(request_id)
     return found
+
+
+def _is_gone(job: Job, result: dict[str, Any] | None, now: float) -> bool:
+    # Expired since it was cached, or erased between the two reads: an ended job always has a result.
+    return job.expires_at is not None and (job.expires_at <= now or result is None)
 
 
 def output_url(request: Request, job: Job, result: dict[str, Any]) -> str:

@@ -36,6 +36,8 @@ def serve(settings: Settings, listener: socket.socket, *, wants_worker: bool = F
         server_header=False,
         # The app looks at forwarded headers itself, and only of the proxies that the settings name.
         proxy_headers=False,
+        # Longer than clients keep an idle connection: a request on one that closes at that instant would fail.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(settings.drain) + 5),
     )
     server = _Server(config, services)

@@ -10,7 +10,7 @@ from fastapi import Request
 from openkontext.contract import SLUG, EditParameters, InvalidParameters, Problem, parse
 from openkontext.media import datauri
 from openkontext.media.blobs import BlobNotFound
-from openkontext.media.images import inspect
+from openkontext.media.images import ImageLimits, inspect
 from openkontext.media.urls import check_url
 from openkontext.store import InsufficientCredits, Key, QueueFull, RateLimited, Submitted
 
@@ -53,16 +53,20 @@ async def read_edit(request: Request, key: Key) -> Edit:
         raise Problem("forbidden", "This key may not disable the safety checker")
     parameters, image = parse(fields)
     services = services_of(request)
-    if picture is None and datauri.is_data_uri(image):
-        picture = datauri.decode(image, services.image_limits.max_bytes)
-    if picture is not None:
-        # In a thread: walking the checksums of 20 MB takes long enough to hold others up.
-        await to_thread.run_sync(inspect, picture, services.image_limits)
+    if picture is not None or datauri.is_data_uri(image):
+        # In a thread: decoding 20 MB and walking the checksums takes long enough to hold others up.
+        picture = await to_thread.run_sync(_checked, picture, image, services.image_limits)
         return Edit(parameters, picture=picture)
-    return await _referred(request, parameters, image)
+    return _referred(request, parameters, image)
 
 
-async def _referred(request: Request, parameters: EditParameters, url: str) -> Edit:
+def _checked(picture: bytes | None, uri: str, limits: ImageLimits) -> bytes:
+    data = datauri.decode(uri, limits.max_bytes) if picture is None else picture
+    inspect(data, limits)
+    return data
+
+
+def _referred(request: Request, parameters: EditParameters, url: str) -> Edit:
     try:
         check_url(url)
     except Problem as problem:
@@ -86,7 +90,7 @@ def _submit(services: Services, key: Key, edit: Edit) -> Submitted:
         if source["kind"] == "blob":
             services.blobs.delete([source["key"]])
         if isinstance(error, RateLimited | InsufficientCredits | QueueFull):
-            raise refused_submit(error) from None
+            raise refused_submit(error, services.store.clock()) from None
         raise
 
 

@@ -10,20 +10,25 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from openkontext.contract import CODES, Problem, State, money
-from openkontext.store import Job, Key, Submitted
+from openkontext.media.blobs import BlobsUnavailable
+from openkontext.store import Job, Key, StoreUnavailable, Submitted
 
 from .auth import authenticate
 from .limits import rate_limit_headers
-from .openapi import EDIT
+from .openapi import EDIT, IMAGE, KEY, SUBMIT_ERRORS, answers, errors
 from .requests import state_of
 from .services import Services, services_of
 from .submission import accept
 
-router = APIRouter()
+router = APIRouter(tags=["v1"])
 Value = TypeVar("Value")
 
 
-@router.get("/v1/get-user-credits", tags=["v1"])
+@router.get(
+    "/v1/get-user-credits",
+    openapi_extra=KEY,
+    responses={200: answers("The balance", "Credits"), **errors(401, 500, 503)},
+)
 async def credits(request: Request) -> Response:
     """What the account can spend; what is held for running requests is taken off."""
     key = await authenticate(request)
@@ -31,20 +36,28 @@ async def credits(request: Request) -> Response:
     return JSONResponse({"credits": money.wire(balance), "free-credits": 0.0}, headers={"cache-control": "no-store"})
 
 
-@router.post("/v1/{slug}", openapi_extra=EDIT, tags=["v1"])
+@router.post(
+    "/v1/{slug}",
+    openapi_extra=EDIT,
+    response_class=Response,
+    responses={200: IMAGE, **SUBMIT_ERRORS, **errors(422, 502, 504)},
+)
 async def run(request: Request, slug: str) -> Response:
     """Edit the picture and answer its bytes; 504 when it takes too long, and the request goes on."""
     key, accepted = await accept(request, slug)
     services = services_of(request)
     try:
         ended = await _unless_gone(request, _wait(services, key, accepted.job.id))
+        if ended is None:
+            raise _unfinished(services, accepted.job.id)
+        return await _image(services, accepted, *ended)
     except _Gone:
         # Nobody waits for it any more, so nothing runs on for it.
         await to_thread.run_sync(services.store.cancel, accepted.job.id, key.account_id)
         return Response(status_code=499)
-    if ended is None:
-        raise _unfinished(services, accepted.job.id)
-    return await _image(services, accepted, *ended)
+    except (StoreUnavailable, BlobsUnavailable) as error:
+        # What is accepted is charged: a 503 would have clients send it again, and pay twice.
+        raise _unfinished(services, accepted.job.id) from error
 
 
 async def _wait(services: Services, key: Key, job_id: str) -> tuple[Job, dict[str, Any]] | None:
@@ -62,13 +75,9 @@ async def _wait(services: Services, key: Key, job_id: str) -> tuple[Job, dict[st
 
 
 def _unfinished(services: Services, job_id: str) -> Problem:
-    extra = {"request_id": job_id}
-    if services.draining:
-        text = f"The server is shutting down; the request goes on when it is back: poll /v2/requests/{job_id}"
-        return Problem("draining", text, headers={"Retry-After": "10", "x-request-id": job_id}, extra=extra)
-    seconds = f"{services.settings.sync_timeout:g}"
-    text = f"Not finished within {seconds} s; the request goes on: poll /v2/requests/{job_id}"
-    return Problem("timeout", text, headers={"x-request-id": job_id}, extra=extra)
+    reason = "The server is shutting down" if services.draining else "The request is not finished in time"
+    text = f"{reason}; it goes on, don't send it again: poll /v2/requests/{job_id}"
+    return Problem("timeout", text, headers={"x-request-id": job_id}, extra={"request_id": job_id})
 
 
 async def _image(services: Services, accepted: Submitted, job: Job, result: dict[str, Any]) -> Response:
@@ -80,8 +89,8 @@ async def _image(services: Services, accepted: Submitted, job: Job, result: dict
     metrics, output = result["metrics"], result["output"]
     data = await to_thread.run_sync(services.blobs.get, output["key"])
     headers |= {
-        "x-cost": f"{metrics['cost']:g}",
-        "x-remaining-credits": f"{metrics['remaining_credits']}",
+        "x-cost": str(metrics["cost"]),
+        "x-remaining-credits": str(metrics["remaining_credits"]),
         "x-generation-time": f"{metrics['inference_time']:.3f}",
         "x-seed-value": str(result["seed"]),
         "cache-control": "no-store",

@@ -10,15 +10,26 @@ from openkontext.contract import State, wire
 from .addresses import base_url
 from .auth import authenticate
 from .limits import rate_limit_headers
-from .openapi import EDIT
+from .openapi import EDIT, FAILED, KEY, POLL_ERRORS, SUBMIT_ERRORS, Responses, answers
 from .requests import full_response, light_response, state_of, unknown
 from .services import services_of
 from .submission import accept
 
 router = APIRouter()
 
+_RESULT: Responses = {
+    200: answers("The result, or the status until there is one", "Result", "Status"),
+    **FAILED,
+    **POLL_ERRORS,
+}
 
-@router.post("/v2/{slug}", openapi_extra=EDIT, tags=["v2"])
+
+@router.post(
+    "/v2/{slug}",
+    tags=["v2"],
+    openapi_extra=EDIT,
+    responses={200: answers("Accepted", "Submitted"), **SUBMIT_ERRORS},
+)
 async def submit(request: Request, slug: str) -> Response:
     """Accept an edit and answer at once, with the addresses to poll."""
     _, accepted = await accept(request, slug)
@@ -28,22 +39,37 @@ async def submit(request: Request, slug: str) -> Response:
     )
 
 
-@router.get("/v2/requests/{request_id}/status", tags=["v2"])
+@router.get(
+    "/v2/requests/{request_id}/status",
+    tags=["v2"],
+    openapi_extra=KEY,
+    responses={200: answers("Not failed", "Status"), **FAILED, **POLL_ERRORS},
+)
 async def status(request: Request, request_id: str) -> Response:
     """The state, without the output."""
     key = await authenticate(request)
     return light_response(request, *await state_of(services_of(request), request_id, key.account_id))
 
 
-@router.get("/v1/requests/{request_id}", tags=["v1"])
-@router.get("/v2/requests/{request_id}", tags=["v2"])
+@router.get("/v1/requests/{request_id}", tags=["v1"], openapi_extra=KEY, responses=_RESULT)
+@router.get("/v2/requests/{request_id}", tags=["v2"], openapi_extra=KEY, responses=_RESULT)
 async def result(request: Request, request_id: str) -> Response:
     """The full body; while the request runs, its state."""
     key = await authenticate(request)
     return full_response(request, *await state_of(services_of(request), request_id, key.account_id))
 
 
-@router.delete("/v2/requests/{request_id}", tags=["v2"])
+@router.delete(
+    "/v2/requests/{request_id}",
+    tags=["v2"],
+    status_code=204,
+    openapi_extra=KEY,
+    responses={
+        202: answers("To be cancelled, or cancelled", "Cancelled"),
+        204: {"description": "Erased"},
+        **POLL_ERRORS,
+    },
+)
 async def cancel_or_erase(request: Request, request_id: str) -> Response:
     """Cancel a request that waits or runs (202), or erase an ended one with its files (204)."""
     key = await authenticate(request)

@@ -5,9 +5,12 @@ import threading
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
+import structlog
 from anyio import to_thread
 
-from openkontext.store import Store
+from openkontext.store import Store, StoreUnavailable
+
+log = structlog.get_logger(__name__)
 
 Value = TypeVar("Value")
 
@@ -42,21 +45,19 @@ class Watcher:
             await to_thread.run_sync(self._thread.join)
         self._wake()
 
-    async def wait(self, timeout: float) -> None:
-        """Return at the store's next change, or after ``timeout`` seconds."""
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
-        except TimeoutError:
-            pass
-
     async def until(self, read: Callable[[], Awaitable[Value | None]], timeout: float) -> Value | None:
         """Call ``read`` now and after every change until it gives a value, or None after ``timeout`` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        while (value := await read()) is None and (left := deadline - loop.time()) > 0:
-            # A slow poll underneath the wake-ups, should one ever be missed.
-            await self.wait(min(left, 1.0))
-        return value
+        while True:
+            # Taken before the read: a change that arrives while it runs must not be missed.
+            changed = self._changed
+            value = await read()
+            left = deadline - loop.time()
+            if value is not None or left <= 0:
+                return value
+            # A slow poll underneath the wake-ups, for when the store's counter can't be read.
+            await _set_within(changed, min(left, 1.0))
 
     async def cached(self, key: Hashable, load: Callable[[], Value]) -> Value:
         """What ``load`` returns, run in a thread unless it ran for ``key`` since the store's last change."""
@@ -73,9 +74,14 @@ class Watcher:
         return cached
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
-        seen = self._store.version()
+        seen: int | None = None
         while not self._stopping.is_set():
-            now = self._store.wait(seen, timeout=0.5)
+            try:
+                now = self._store.wait(seen, timeout=0.1)
+            except StoreUnavailable as error:
+                log.warning("watcher", error=str(error))
+                self._stopping.wait(0.5)
+                continue
             if now != seen:
                 seen = now
                 loop.call_soon_threadsafe(self._wake)
@@ -83,3 +89,10 @@ class Watcher:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+async def _set_within(event: asyncio.Event, timeout: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), timeout)
+    except TimeoutError:
+        pass

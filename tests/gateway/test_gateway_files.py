@@ -1,0 +1,114 @@
+"""The files route, and what retention leaves of a request."""
+
+import pytest
+from tests.gateway.harness import PICTURE, TIMES, assert_error, connect
+
+from openkontext.gateway.janitor import Janitor
+
+
+@pytest.mark.parametrize(("form", "kind"), [("png", "image/png"), ("jpg", "image/jpeg"), ("webp", "image/webp")])
+async def test_an_output(gateway, form, kind):
+    """The address alone opens the file, with headers that keep it a picture and nothing else."""
+    body = await gateway.completed(output_format=form)
+    gateway.clock.advance(100)
+    async with connect(gateway.app) as anybody:
+        response = await anybody.get(body["output"])
+    assert (200, PICTURE) == (response.status_code, response.content)
+    expected = {
+        "content-type": kind,
+        "content-length": str(len(PICTURE)),
+        "content-disposition": f'inline; filename="openkontext-{body["request_id"]}-1.{form}"',
+        "cache-control": "private, max-age=3500",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; sandbox",
+    }
+    assert expected == {name: response.headers[name] for name in expected}
+
+
+async def test_a_large_output_streams_whole(gateway):
+    """A file of many chunks arrives as it is stored."""
+    body = await gateway.completed()
+    key = next(key for key in gateway.blobs if key.startswith("outputs/"))
+    large = bytes(range(256)) * 8192
+    gateway.services.blobs.put(key, large)
+    assert (await gateway.http.get(body["output"])).content == large
+
+
+async def test_addresses_that_were_changed(gateway):
+    """Nothing opens by an address that the server didn't make: neither other files, nor for longer, nor inputs."""
+    body = await gateway.completed()
+    path, _, query = body["output"].partition("?")
+    expires, signature = (part.partition("=")[2] for part in query.split("&"))
+    request_id = body["request_id"]
+    changed = [
+        path,
+        f"{path}?expires={expires}",
+        f"{path}?signature={signature}",
+        f"{path}?expires={int(expires) + 1}&signature={signature}",
+        f"{path}?expires=&signature={signature}",
+        f"{path}?expires=never&signature={signature}",
+        f"{path}?expires={expires}&signature={signature[:-1]}",
+        f"{path}?expires={expires}&signature={signature.upper()}",
+        f"{path}?expires={expires}&signature=%ff%fe",
+        f"{path.replace('1.png', '2.png')}?{query}",
+        f"{path.replace('outputs', 'inputs').removesuffix('/1.png')}?{query}",
+        f"{path.replace(f'outputs/{request_id}/1.png', '..%2f..%2fapi-key')}?{query}",
+        f"{path.replace(f'outputs/{request_id}/1.png', f'inputs/..%2foutputs/{request_id}/1.png')}?{query}",
+    ]
+    for url in changed:
+        assert_error(await gateway.http.get(url), 404, "not_found")
+    assert (await gateway.http.get(body["output"])).status_code == 200
+
+
+async def test_a_file_that_is_gone(gateway):
+    """A valid address whose file is deleted is a 404."""
+    body = await gateway.completed()
+    gateway.services.blobs.delete(gateway.blobs)
+    assert "gone" in assert_error(await gateway.http.get(body["output"]), 404, "not_found")["error"]
+
+
+async def test_after_retention(gateway):
+    """An hour after the end the request is unknown, its file's address too; then its files are deleted."""
+    body = await gateway.completed()
+    addresses = [body["output"], *(f"/{version}/requests/{body['request_id']}" for version in ("v1", "v2"))]
+    addresses.append(f"/v2/requests/{body['request_id']}/status")
+    gateway.clock.advance(3599)
+    assert [(await gateway.http.get(address)).status_code for address in addresses] == [200] * 4
+    gateway.clock.advance(1)
+    for address in addresses:
+        assert_error(await gateway.http.get(address), 404, "not_found")
+    Janitor(gateway.services).tidy(expire=True)
+    assert gateway.blobs == set()
+    assert gateway.services.store.expire() == []
+    assert gateway.balance == 9.96
+
+
+async def test_a_failed_request_after_retention(gateway):
+    """A FAILED request is kept as long, and its picture goes with it."""
+    request_id = (await gateway.submit())["request_id"]
+    gateway.worker.fail()
+    gateway.clock.advance(3599)
+    assert (await gateway.http.get(f"/v2/requests/{request_id}")).json()["metrics"] == TIMES
+    gateway.clock.advance(1)
+    assert_error(await gateway.http.get(f"/v2/requests/{request_id}"), 404, "not_found")
+    Janitor(gateway.services).tidy(expire=True)
+    assert gateway.blobs == set()
+
+
+async def test_retention_is_a_setting(start):
+    """A shorter retention ends earlier."""
+    gateway = await start(retention=10)
+    body = await gateway.completed()
+    gateway.clock.advance(9)
+    assert (await gateway.http.get(body["output"])).status_code == 200
+    gateway.clock.advance(1)
+    assert_error(await gateway.http.get(body["output"]), 404, "not_found")
+
+
+async def test_the_janitor_fails_what_nobody_took(gateway):
+    """A job that waited for an hour without a worker is FAILED, free of charge."""
+    request_id = (await gateway.submit())["request_id"]
+    gateway.clock.advance(3600)
+    Janitor(gateway.services).tidy(expire=False)
+    assert_error(await gateway.http.get(f"/v2/requests/{request_id}"), 422, "queue_timeout")
+    assert gateway.balance == 10
