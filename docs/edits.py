@@ -11,8 +11,8 @@ from openkontext.engine import Engine
 
 ROOT = Path(__file__).parents[1]
 EDITS = {
-    "SAMPLE_A": ("make it snow", "turn it black and white", "change the background to a beach", "blur it"),
-    "SAMPLE_B": (
+    "tiger.webp": ("make it snow", "turn it black and white", "change the background to a beach", "blur it"),
+    "ambulance.webp": (
         "Replace the background with a bokeh light effect",
         "make it look like a pencil sketch",
         "make it darker",

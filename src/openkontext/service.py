@@ -22,6 +22,7 @@ from openkontext.store import Store
 from openkontext.worker.supervisor import Child, Supervisor
 
 LOCAL_ACCOUNT = "local"
+SAMPLE = Path("samples/tiger.webp")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -105,10 +106,8 @@ class Announcer:
 
 def print_banner(console: Console, url: str, key: str, settings: Settings) -> None:
     """The address, the key and a command to try."""
-    sample = next(
-        (path for path in (Path("samples/cat.png"), *sorted(Path("samples").glob("*.png"))) if path.exists()),
-        "photo.jpg",
-    )
+    # In a checkout there is one to start with.
+    sample = SAMPLE if SAMPLE.exists() else "photo.jpg"
     key_file = settings.data / "api-key"
     console.print(f"[bold green]ready[/]  {escape(url)}", soft_wrap=True)
     lines = [
