@@ -27,18 +27,22 @@ def eventually(what: Callable[[], Any], *, within: float = 60.0, every: float = 
     raise AssertionError(f"not within {within} s: {what}")
 
 
+def environment(data: Path, model: Path | str, **settings: object) -> dict[str, str]:
+    """The environment of a `serve` process: these settings and none of the shell's."""
+    chosen = {"port": 0, "threads": 1, "model": model, "data": data} | settings
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("OPENKONTEXT_")}
+    return clean | {f"OPENKONTEXT_{name.upper()}": str(value) for name, value in chosen.items()}
+
+
 class Service:
     """A running `openkontext serve`; settings are given by name, as in `Settings`."""
 
     def __init__(self, data: Path, model: Path | str, **settings: object) -> None:
         self.data = data
-        chosen = {"port": 0, "threads": 1, "model": model, "data": data} | settings
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("OPENKONTEXT_")}
-        environment = clean | {f"OPENKONTEXT_{name.upper()}": str(value) for name, value in chosen.items()}
         self._lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "openkontext", "serve"],
-            env=environment,
+            env=environment(data, model, **settings),
             cwd=data.parent,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

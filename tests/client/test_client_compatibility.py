@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import segmind
-from tests.client.parts import REQUEST_ID, SmallServer, addresses
 
 import openkontext
+from tests.client.parts import REQUEST_ID, SmallServer, addresses
 
 NAMES = [
     "DEFAULT_POLL_INTERVAL_S",

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from tests.client.parts import Harness, Script
 
 import openkontext
 from openkontext import InferenceFailed, InferenceTimeout, OpenkontextError, RateLimited
 from openkontext.contract import CODES
+from tests.client.parts import Harness, Script
 
 EXPECTED = {
     400: "BadRequest",

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.client.parts import Harness, Script, submitted
 
 from openkontext.client.images import encode_image
+from tests.client.parts import Harness, Script, submitted
 
 
 def file_of(kind: str, **options: Any) -> bytes:

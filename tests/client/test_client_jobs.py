@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.parts import BASE, REQUEST_ID, Harness, Script, addresses, state, submitted
 
 from openkontext import Client, InferenceFailed, InferenceTimeout, NotFound, OpenkontextError, SegmindError
 from openkontext.client.io import settle
+from tests.client.parts import BASE, REQUEST_ID, Harness, Script, addresses, state, submitted
 
 SLUG = "flux-kontext-dev"
 STATUS = f"GET {BASE}/v2/requests/{REQUEST_ID}/status"

@@ -2,10 +2,10 @@
 
 import httpx
 import pytest
-from tests.client.parts import REQUEST_ID, Harness, Script, state, submitted
 
 from openkontext import GatewayTimeout, RateLimited, ServerError, ServiceUnavailable
 from openkontext.client.retry import pause_before_retry, retry_after
+from tests.client.parts import REQUEST_ID, Harness, Script, state, submitted
 
 NOT_SENT = [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"), httpx.PoolTimeout("busy")]
 BROKEN = [

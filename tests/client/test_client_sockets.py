@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.client.parts import REQUEST_ID, Harness, SmallServer, addresses
 
 PATH = f"/v2/requests/{REQUEST_ID}"

@@ -1,9 +1,9 @@
 """Which server is spoken to, and who gets the key."""
 
 import pytest
-from tests.client.parts import BASE, REQUEST_ID, Harness, Script, addresses, state, submitted
 
 from openkontext import AuthenticationError
+from tests.client.parts import BASE, REQUEST_ID, Harness, Script, addresses, state, submitted
 
 
 @pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/", "/v2", "/v2//"])

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.checkpoints import make_tiny_checkpoint
-from tests.service import Service
 
+from tests.checkpoints import make_tiny_checkpoint
 from tests.end_to_end.web import picture_server
+from tests.service import Service
 
 
 @pytest.fixture(scope="session")

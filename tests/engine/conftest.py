@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tests.checkpoints import make_tiny_checkpoint
-from tests.engine.pictures import colourful
 
 from openkontext.engine import Engine
+from tests.checkpoints import make_tiny_checkpoint
+from tests.engine.pictures import colourful
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import constants
-from tests.checkpoints import MAX_AREA, T5_LENGTH
-from tests.engine.hub import REPOSITORY, Hub, running
 
 from openkontext.engine import CheckpointError, Configuration, Engine, load_checkpoint
 from openkontext.engine.checkpoint import PARTS
 from openkontext.engine.configuration import read_configuration
 from openkontext.engine.fingerprint import fingerprint
+from tests.checkpoints import MAX_AREA, T5_LENGTH
+from tests.engine.hub import REPOSITORY, Hub, running
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 

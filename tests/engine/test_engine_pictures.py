@@ -5,9 +5,9 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
-from tests.engine.pictures import colourful
 
 from openkontext.engine.pictures import as_seen, to_image, to_tensor
+from tests.engine.pictures import colourful
 
 RED, WHITE, BLACK, GREY = (255, 0, 0), (255, 255, 255), (0, 0, 0), (128, 128, 128)
 

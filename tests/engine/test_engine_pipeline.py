@@ -9,10 +9,10 @@ import pytest
 import torch
 from diffusers import FluxKontextPipeline
 from PIL import Image
-from tests.engine.pictures import colourful
 
 from openkontext.contract.sizes import output_size
 from openkontext.engine import EditResult, Engine
+from tests.engine.pictures import colourful
 
 NANO = Path(__file__).parents[2] / "checkpoints" / "nano" / "openkontext_nano"
 

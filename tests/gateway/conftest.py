@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.gateway.harness import Clock, Gateway, Live, connect, serving
 
 from openkontext.gateway import Services, create_app
 from openkontext.settings import Settings
 from openkontext.store import Store
+from tests.gateway.harness import Clock, Gateway, Live, connect, serving
 
 
 @pytest.fixture(autouse=True)

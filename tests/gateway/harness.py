@@ -16,12 +16,12 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 from PIL import Image
-from tests.service import eventually
 
 from openkontext.contract import CODES, SLUG
 from openkontext.gateway import Services, create_app
 from openkontext.media.images import CONTENT_TYPES
 from openkontext.store import Account, Claim, Key, output_key
+from tests.service import eventually
 
 BASE = "http://gateway.test"
 SUBMIT = f"/v2/{SLUG}"

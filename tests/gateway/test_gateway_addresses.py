@@ -1,6 +1,7 @@
 """The addresses that clients are given: those that they can reach."""
 
 import pytest
+
 from tests.gateway.harness import EDIT, SUBMIT, connect
 
 FORWARDED = {"x-forwarded-host": "kontext.example.com", "x-forwarded-proto": "https"}

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.gateway.harness import EDIT, PICTURE, RUN, SUBMIT, assert_error
 
 TYPE = "content-type"

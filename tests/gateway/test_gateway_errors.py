@@ -5,12 +5,12 @@ import sqlite3
 from typing import Any
 
 import pytest
-from tests.gateway.harness import BASE, EDIT, RUN, SUBMIT, Clock, assert_error, connect
 
 from openkontext.gateway import create_app
 from openkontext.gateway.watch import Watcher
 from openkontext.media.blobs import Blobs, BlobsUnavailable
 from openkontext.store import Store, StoreSettings
+from tests.gateway.harness import BASE, EDIT, RUN, SUBMIT, Clock, assert_error, connect
 
 ID = "6f0e4f0e-7a53-4d0a-9d0a-2f6f3f8f9b11"
 

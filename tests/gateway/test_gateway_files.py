@@ -1,9 +1,9 @@
 """The files route, and what retention leaves of a request."""
 
 import pytest
-from tests.gateway.harness import PICTURE, TIMES, assert_error, connect
 
 from openkontext.gateway.janitor import Janitor
+from tests.gateway.harness import PICTURE, TIMES, assert_error, connect
 
 
 @pytest.mark.parametrize(("form", "kind"), [("png", "image/png"), ("jpg", "image/jpeg"), ("webp", "image/webp")])

@@ -9,9 +9,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from tests.gateway.harness import EDIT, PICTURE, SUBMIT, Live, assert_error
 
 from openkontext.contract import SLUG
+from tests.gateway.harness import EDIT, PICTURE, SUBMIT, Live, assert_error
 
 KNOWN = {200, 202, 204}
 OPERATIONS = [

@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+
 from tests.gateway.harness import EDIT, PICTURE, SUBMIT, assert_error, data_uri, picture
 
 

@@ -1,8 +1,7 @@
 """Keys stop working the moment they should."""
 
-from tests.gateway.harness import EDIT, SUBMIT, assert_error
-
 from openkontext.store import Store
+from tests.gateway.harness import EDIT, SUBMIT, assert_error
 
 
 async def test_a_revoked_key(gateway):

@@ -5,10 +5,10 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from tests.gateway.harness import EDIT, RUN, SUBMIT
 
 from openkontext.contract import ASPECT_RATIOS, CODES, DEFAULTS, PARAMETERS, InvalidParameters, parse
 from openkontext.gateway.openapi import edit_schema
+from tests.gateway.harness import EDIT, RUN, SUBMIT
 
 BODIES = [
     {},

@@ -4,6 +4,7 @@ from itertools import chain, combinations
 from typing import Any
 
 import pytest
+
 from tests.gateway.harness import EDIT, RUN, SUBMIT, assert_error
 
 # 403 hangs on what the body asks for, so a body that is too large to be read is 413 even if it asks for too much.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from tests.gateway.harness import EDIT, PICTURE, RUN, SUBMIT, Live, assert_error
 from tests.service import eventually
 

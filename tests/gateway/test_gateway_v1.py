@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.gateway.harness import EDIT, PICTURE, RUN, TIMES, Gateway, assert_error, soon
 
 from openkontext.media.blobs import Blobs, BlobsUnavailable
+from tests.gateway.harness import EDIT, PICTURE, RUN, TIMES, Gateway, assert_error, soon
 
 
 async def run(gateway: Gateway, worker: Callable[[], Any], **changes: Any) -> httpx.Response:

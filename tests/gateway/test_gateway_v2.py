@@ -4,10 +4,10 @@ import uuid
 from typing import Any
 
 import pytest
-from tests.gateway.harness import BASE, EDIT, PICTURE, SUBMIT, TIMES, Gateway, assert_error, connect
 
 from openkontext.contract import SEED_MAX
 from openkontext.store import Store
+from tests.gateway.harness import BASE, EDIT, PICTURE, SUBMIT, TIMES, Gateway, assert_error, connect
 
 ADDRESSES = ("/v2/requests/{}", "/v1/requests/{}", "/v2/requests/{}/status")
 

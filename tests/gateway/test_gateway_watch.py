@@ -5,10 +5,10 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.gateway.harness import soon
 
 from openkontext.gateway.watch import Watcher
 from openkontext.store import Store, StoreUnavailable
+from tests.gateway.harness import soon
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.media.servers import Server, response, serving
 
 from openkontext.contract import Problem
 from openkontext.media.fetch import FetchPolicy, Resolver, fetch
+from tests.media.servers import Server, response, serving
 
 BODY = b"\x89PNG, or so it says"
 CLOSED = FetchPolicy(timeout_seconds=20)

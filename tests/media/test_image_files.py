@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
-from tests.media.media_files import SIZE, exif, gif_of_frame, noise, png, png_chunk, saved
 
 from openkontext.contract import Problem
 from openkontext.media.images import CONTENT_TYPES, ImageInfo, ImageLimits, decode, encode, inspect
+from tests.media.media_files import SIZE, exif, gif_of_frame, noise, png, png_chunk, saved
 
 LIMITS = ImageLimits()
 # Pillow warns of damage that it gets over.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from PIL import Image
 
 from openkontext.contract import Problem
@@ -13,7 +14,7 @@ from openkontext.media.blobs import Blobs
 from openkontext.media.fetch import FetchPolicy, fetch
 from openkontext.media.images import CONTENT_TYPES, ImageLimits, decode, encode, inspect
 from openkontext.safety import ImageClassifier, Verdict, check
-from openkontext.store import Claim
+from openkontext.store import Claim, output_key
 
 from .heart import Progress
 
@@ -55,7 +56,7 @@ class Desk:
         ``metrics`` is filled as times become known, so that a failure has them too. Raises `Problem`
         for what is the request's fault or the checker's verdict, and whatever ``on_step`` raises.
         """
-        picture = self._picture(claim)
+        picture = self._picture(claim, progress)
         progress.mark()
         parameters = claim.parameters
         started = time.monotonic()
@@ -84,9 +85,17 @@ class Desk:
             "warnings": list(result.warnings),
         }
 
-    def _picture(self, claim: Claim) -> Image.Image:
+    def device_works(self) -> bool:
+        """Whether the engine's device still computes: after a fatal error of CUDA every call fails."""
+        try:
+            return bool(torch.ones(2, device=self.engine.checkpoint.device).sum().item() == 2)
+        except RuntimeError:
+            return False
+
+    def _picture(self, claim: Claim, progress: Progress) -> Image.Image:
         source = claim.input
         if source["kind"] == "url":
+            progress.allow(self.fetch_policy.timeout_seconds)
             data = fetch(source["url"], self.fetch_policy)
         else:
             data = self.blobs.get(source["key"])
@@ -96,8 +105,7 @@ class Desk:
     def _keep(self, claim: Claim, image: Image.Image) -> dict[str, Any]:
         form = claim.parameters["output_format"]
         data = encode(image, form, claim.parameters["output_quality"])
-        # The attempt is part of the key: two attempts never write the same file.
-        key = f"outputs/{claim.job_id}/{claim.attempt}.{form}"
+        key = output_key(claim.job_id, claim.attempt, form)
         self.blobs.put(key, data)
         return {
             "key": key,

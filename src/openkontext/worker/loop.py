@@ -1,23 +1,35 @@
-"""The worker's loop: load the model, then claim, run and end jobs until asked to stop."""
+"""The worker's loop: claim, run and end jobs until asked to stop.
+
+claimed ──▶ running ──▶ finished
+              │  │  └─▶ failed      the request's fault, the checker's verdict, cancelled, too long
+              │  └────▶ given back  unexpected failures (to be tried again), shutdown
+              └───────▶ lost        another worker has it: what was made here is thrown away
+"""
 
 import os
-import signal
 import socket
 import time
-from types import FrameType
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 
-from openkontext.contract import Problem
+from openkontext.contract import Problem, State
 from openkontext.engine import Cancelled, Step
-from openkontext.store import Claim, LeaseLost, Store
+from openkontext.media.blobs import BlobsUnavailable
+from openkontext.store import Claim, LeaseLost, Store, StoreUnavailable, output_key
 
 from .heart import Heart, Progress
 from .job import Blocked, Desk, Metrics
-from .link import Link
+from .link import EXIT_BROKEN, Link
 
 log = structlog.get_logger(__name__)
+
+# How long to leave a store alone that can't be used.
+OUTAGE_PAUSE = 0.5
+
+Value = TypeVar("Value")
 
 
 class Drained(Exception):
@@ -48,97 +60,162 @@ class Worker:
         self._stop_by: float | None = None
         self._heart = Heart(store, link, self._report, lease)
 
+    def stop(self) -> None:
+        """Have `run` end: a running edit gets the drain time, then goes back. Safe in a signal handler."""
+        self._stop_by = self._stop_by or time.monotonic() + self._drain
+
     def run(self) -> None:
-        """Claim and run until SIGTERM or SIGINT; the model is loaded already."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._asked_to_stop)
-        self._report(None)
+        """Claim and run until `stop`; the model is loaded already."""
+        self._try(partial(self._report, None))
         self._heart.start()
         self._link.send("ready")
         while self._stop_by is None:
-            seen = self._store.version()
-            if claim := self._store.claim(self.name):
+            if claim := self._try(self._next):
                 self._run(claim)
-            else:
-                self._store.wait(seen, timeout=1.0)
         self._heart.stop()
-        self._store.report_worker(self.name, state="stopped")
+        self._try(partial(self._store.forget_worker, self.name))
 
-    def _asked_to_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stop_by = self._stop_by or time.monotonic() + self._drain
+    def _next(self) -> Claim | None:
+        """The next job, or None after a second without one."""
+        seen = self._store.version()
+        claim = self._store.claim(self.name)
+        if claim is None:
+            self._store.wait(seen, timeout=1.0)
+        return claim
+
+    def _try(self, action: Callable[[], Value]) -> Value | None:
+        try:
+            return action()
+        except StoreUnavailable as error:
+            log.warning("store unavailable", error=str(error))
+            time.sleep(OUTAGE_PAUSE)
+            return None
+
+    def _insist(self, action: Callable[[], Value], progress: Progress) -> Value:
+        """Do it, again and again while the store is out: an edit that was made is not given up for that.
+
+        The fencing makes it safe: as soon as another worker has the job, it is LeaseLost. Raises StoreUnavailable
+        when the process is to stop.
+        """
+        while True:
+            try:
+                return action()
+            except StoreUnavailable as error:
+                if self._overdue:
+                    raise
+                log.warning("store unavailable", request_id=progress.claim.job_id, error=str(error))
+                progress.mark()
+                time.sleep(OUTAGE_PAUSE)
+
+    @property
+    def _overdue(self) -> bool:
+        return self._stop_by is not None and time.monotonic() > self._stop_by
 
     def _report(self, progress: Progress | None) -> None:
-        state = "draining" if self._stop_by is not None else "busy" if progress else "ready"
-        job_id = progress.claim.job_id if progress else None
         engine = self._desk.engine
         self._store.report_worker(
             self.name,
-            state=state,
+            state="draining" if self._stop_by is not None else "busy" if progress else "ready",
             device=str(engine.checkpoint.device),
             checkpoint=engine.checkpoint.name,
             pid=os.getpid(),
             host=socket.gethostname(),
-            job_id=job_id,
+            job_id=progress.claim.job_id if progress else None,
         )
 
     def _run(self, claim: Claim) -> None:
         log.info("started", request_id=claim.job_id, attempt=claim.attempt)
         progress = Progress(claim, self._step_timeout, self._usual_step)
         self._heart.follow(progress)
-        metrics: Metrics = {"inference_time": 0.0, "queue_time": round(claim.started_at - claim.created_at, 4)}
         try:
-            self._attempt(claim, progress, metrics)
+            self._attempt(claim, progress)
         except LeaseLost:
             # Another worker has it: whatever was made here is nobody's.
             log.warning("lease lost", request_id=claim.job_id)
-            self._desk.blobs.delete([f"outputs/{claim.job_id}/{claim.attempt}.{claim.parameters['output_format']}"])
+            self._discard(claim)
+        except StoreUnavailable as error:
+            # Nothing more can be done here: the lease runs out, and another worker takes the job.
+            log.error("given up", request_id=claim.job_id, error=str(error))
         finally:
             self._heart.follow(None)
             self._usual_step = progress.usual_step
 
-    def _attempt(self, claim: Claim, progress: Progress, metrics: Metrics) -> None:
+    def _attempt(self, claim: Claim, progress: Progress) -> None:
+        metrics: Metrics = {"inference_time": 0.0, "queue_time": round(claim.started_at - claim.created_at, 4)}
+        fail = partial(self._fail, progress, metrics)
         try:
             result = self._desk.edit(claim, progress, self._guard(progress), metrics)
         except LeaseLost:
             raise
         except Drained:
-            self._store.release(claim)
+            self._insist(partial(self._store.release, claim), progress)
             log.info("released", request_id=claim.job_id)
         except Cancelled:
-            self._fail(claim, metrics, "cancelled", "The request was cancelled")
+            fail("cancelled", "The request was cancelled")
         except Blocked as blocked:
-            self._fail(claim, metrics, blocked.code, blocked.message, moderation=blocked.moderation)
+            fail(blocked.code, blocked.message, moderation=blocked.moderation)
+        except BlobsUnavailable as problem:
+            log.error("files unavailable", request_id=claim.job_id, error=problem.detail)
+            fail(problem.code, problem.message, retry=True)
         except Problem as problem:
-            self._fail(claim, metrics, problem.code, problem.message)
+            fail(problem.code, problem.message)
         except Exception as error:
-            # Unexpected, so perhaps of this process alone: another attempt may succeed.
             log.error("edit failed", request_id=claim.job_id, exc_info=error)
-            self._fail(claim, metrics, "inference_failed", "The model could not make this edit", retry=True)
+            self._unexpected(error, fail)
         else:
-            self._store.finish(claim, result | {"metrics": _total(metrics, claim)})
-            log.info("finished", request_id=claim.job_id, **metrics)
+            self._finish(claim, progress, result | {"metrics": _total(metrics, claim)})
 
-    def _guard(self, progress: Progress) -> Any:
+    def _guard(self, progress: Progress) -> Callable[[Step], None]:
+        """What stops an edit between two steps."""
         give_up_at = time.monotonic() + self._job_timeout
 
         def on_step(step: Step) -> None:
             progress.mark(step.step, step.steps)
             if progress.lost:
-                raise LeaseLost(progress.claim)
+                raise LeaseLost(progress.claim.job_id, self.name, progress.claim.attempt)
             if progress.cancelled:
                 raise Cancelled
             if time.monotonic() > give_up_at:
                 raise Problem("inference_failed", f"The edit took longer than {self._job_timeout:g} s")
-            if self._stop_by is not None and time.monotonic() > self._stop_by:
+            if self._overdue:
                 raise Drained
 
         return on_step
 
-    def _fail(self, claim: Claim, metrics: Metrics, code: str, error: str, **more: Any) -> None:
-        self._store.fail(claim, code=code, error=error, metrics=_total(metrics, claim), **more)
+    def _unexpected(self, error: Exception, fail: Callable[..., None]) -> None:
+        broken = not self._desk.device_works()
+        try:
+            # Perhaps of this process alone: another attempt may succeed.
+            fail("inference_failed", "The model could not make this edit", retry=True)
+        finally:
+            if broken:
+                # After some errors of CUDA nothing works any more, until the process is a new one.
+                self._heart.end_process(EXIT_BROKEN, f"its device failed: {error}")
+
+    def _finish(self, claim: Claim, progress: Progress, body: dict[str, Any]) -> None:
+        job = self._insist(partial(self._store.finish, claim, body), progress)
+        log.info("finished", request_id=claim.job_id, state=job.state, **body["metrics"])
+        if job.state is State.FAILED:
+            # Cancelled at the last moment.
+            self._discard(claim)
+
+    def _fail(self, progress: Progress, metrics: Metrics, code: str, error: str, **more: Any) -> None:
+        claim = progress.claim
+        totals = _total(metrics, claim)
+        self._insist(partial(self._store.fail, claim, code=code, error=error, metrics=totals, **more), progress)
         log.info("failed", request_id=claim.job_id, code=code)
+
+    def _discard(self, claim: Claim) -> None:
+        """Delete the attempt's output, unless it is the job's result: a `finish` may work and its answer be lost."""
+        key = output_key(claim.job_id, claim.attempt, claim.parameters["output_format"])
+        try:
+            result = self._store.result(claim.job_id) or {}
+            if result.get("output", {}).get("key") != key:
+                self._desk.blobs.delete([key])
+        except (StoreUnavailable, BlobsUnavailable) as error:
+            # It stays until the job's files are deleted anyway.
+            log.warning("output left behind", request_id=claim.job_id, error=str(error))
 
 
 def _total(metrics: Metrics, claim: Claim) -> Metrics:
-    metrics["total_time"] = round(max(0.0, time.time() - claim.created_at), 4)
-    return metrics
+    return metrics | {"total_time": round(max(0.0, time.time() - claim.created_at), 4)}

@@ -1,8 +1,11 @@
 """A worker process from its settings."""
 
 import os
+import signal
+import socket
 import sys
 import uuid
+from typing import NoReturn
 
 import torch
 
@@ -26,28 +29,38 @@ def run(settings: Settings, name: str | None = None) -> None:
     Exits with `EXIT_MISCONFIGURED` and one clear line when the checkpoint can't be loaded.
     """
     link = Link.from_environment()
-    name = name or f"worker-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    with die_with_parent():
-        store = open_store(settings)
-        store.report_worker(name, state="loading", checkpoint=settings.model, pid=os.getpid())
-        try:
-            desk = _load(settings, link)
-        except CheckpointError as error:
-            _refuse(store, name, link, str(error))
-        worker = Worker(
-            name,
-            store,
-            desk,
-            link,
-            lease=settings.lease,
-            step_timeout=settings.step_timeout,
-            job_timeout=settings.job_timeout,
-            drain=settings.drain,
-        )
-        worker.run()
-        store.close()
+    try:
+        with die_with_parent():
+            _work(settings, name or f"worker-{os.getpid()}-{uuid.uuid4().hex[:8]}", link)
+    except Exception as error:
+        # Its last words, for the supervisor to say why it died.
+        link.send("fatal", message=str(error) or repr(error))
+        raise
+
+
+def _work(settings: Settings, name: str, link: Link) -> None:
+    store = open_store(settings)
+    store.report_worker(name, state="loading", checkpoint=settings.model, pid=os.getpid(), host=socket.gethostname())
+    try:
+        desk = _load(settings, link)
+    except CheckpointError as error:
+        _refuse(store, name, link, str(error))
+    worker = Worker(
+        name,
+        store,
+        desk,
+        link,
+        lease=settings.lease,
+        step_timeout=settings.step_timeout,
+        job_timeout=settings.job_timeout,
+        drain=settings.drain,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stop())
+    worker.run()
+    store.close()
 
 
 def _load(settings: Settings, link: Link) -> Desk:
@@ -74,8 +87,9 @@ def _fetch_policy(settings: Settings) -> FetchPolicy:
     )
 
 
-def _refuse(store: Store, name: str, link: Link, message: str) -> None:
+def _refuse(store: Store, name: str, link: Link, message: str) -> NoReturn:
     link.send("fatal", message=message)
-    store.report_worker(name, state="crashed", message=message)
-    sys.stderr.write(f"error: {message}\n")
+    store.forget_worker(name)
+    if not link.supervised:
+        sys.stderr.write(f"error: {message}\n")
     sys.exit(EXIT_MISCONFIGURED)

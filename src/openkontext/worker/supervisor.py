@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -28,7 +29,7 @@ from .link import EXIT_MISCONFIGURED, LINK
 log = structlog.get_logger(__name__)
 
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 30.0
-# One that stayed up this long is healthy: its next death starts the backoff anew.
+# One that was ready for this long is healthy: its next death starts the backoff anew.
 HEALTHY_AFTER = 60.0
 # So many deaths in a row, none of them healthy, are a crash loop, and /readyz says so.
 CRASH_LOOP = 3
@@ -36,7 +37,7 @@ TICK = 0.2
 
 
 class Misconfigured(Exception):
-    """A child can never start as configured; the message says why."""
+    """The workers can never start as configured; the message says why."""
 
 
 @dataclass
@@ -51,8 +52,7 @@ class Child:
     name: str = ""
     process: subprocess.Popen[bytes] | None = None
     reader: int = -1
-    ready: bool = False
-    started_at: float = 0.0
+    ready_at: float | None = None
     heard_at: float = 0.0
     start_at: float = 0.0
     deaths: int = 0
@@ -83,6 +83,7 @@ class Supervisor:
         self._on_event = on_event
         self._selector = selectors.DefaultSelector()
         self._stopping = False
+        self._worked = False
 
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler."""
@@ -90,6 +91,9 @@ class Supervisor:
 
     def run(self) -> None:
         """Keep the children alive until `stop`, then let them drain. Raises `Misconfigured`."""
+        for child in self._children:
+            # What a supervisor before this one said of its workers.
+            self._tell_store(partial(self._store.forget_worker, child.slot))
         try:
             while not self._stopping:
                 self._start_due()
@@ -117,8 +121,8 @@ class Supervisor:
         )
         os.close(writer)
         os.set_blocking(reader, False)
-        child.reader, child.buffer, child.ready, child.message = reader, b"", False, ""
-        child.started_at = child.heard_at = time.monotonic()
+        child.reader, child.buffer, child.ready_at, child.message = reader, b"", None, ""
+        child.heard_at = time.monotonic()
         self._selector.register(reader, selectors.EVENT_READ, child)
 
     def _hear(self, timeout: float) -> None:
@@ -144,13 +148,20 @@ class Supervisor:
                 self._on_event(child, event)
 
     def _kill_silent(self) -> None:
-        for child in self._children:
-            # While it loads, a worker may hold the interpreter for long; after that, silence is a hang.
-            if child.process and child.ready and time.monotonic() - child.heard_at > self._silence:
-                child.message = f"silent for {self._silence:g} s"
-                log.error("killed", child=child.name, reason=child.message)
-                child.process.kill()
-                child.heard_at = time.monotonic()
+        if not any(self._silent(child) for child in self._children):
+            return
+        # If it was this process that stood still (Ctrl-Z, say), what they said meanwhile has yet to be read.
+        self._hear(0)
+        for child in filter(self._silent, self._children):
+            child.message = f"silent for {self._silence:g} s"
+            log.error("killed", child=child.name, reason=child.message)
+            _signal(child, signal.SIGKILL)
+            child.heard_at = time.monotonic()
+
+    def _silent(self, child: Child) -> bool:
+        # While it loads, a worker may hold the interpreter for long; after that, silence is a hang.
+        pulsing = child.process is not None and child.ready_at is not None
+        return pulsing and time.monotonic() - child.heard_at > self._silence
 
     def _bury(self, child: Child) -> None:
         assert child.process
@@ -162,21 +173,24 @@ class Supervisor:
             self._give_up_lease(child)
         if self._stopping:
             return
-        if code == EXIT_MISCONFIGURED:
+        if code == EXIT_MISCONFIGURED and not self._worked:
             raise Misconfigured(child.message)
-        healthy = time.monotonic() - child.started_at > HEALTHY_AFTER
+        self._plan_restart(child, code)
+
+    def _plan_restart(self, child: Child, code: int) -> None:
+        healthy = child.ready_at is not None and time.monotonic() - child.ready_at > HEALTHY_AFTER
         child.deaths = 1 if healthy else child.deaths + 1
         delay = min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** (child.deaths - 1))
         child.start_at = time.monotonic() + delay
-        child.message = child.message or _how_it_ended(code)
-        log.error("died", child=child.name, reason=child.message, restart_in=delay)
-        if child.role == "worker" and child.deaths >= CRASH_LOOP:
-            message = child.message
+        message = child.message = child.message or _how_it_ended(code)
+        log.error("died", child=child.name, reason=message, restart_in=delay)
+        if child.role == "worker" and (child.deaths >= CRASH_LOOP or code == EXIT_MISCONFIGURED):
             self._tell_store(lambda: self._store.report_worker(child.slot, state="crashed", message=message))
-        self._on_event(child, {"event": "dead", "message": child.message})
+        self._on_event(child, {"event": "dead", "message": message})
 
     def _came_up(self, child: Child) -> None:
-        child.ready = True
+        child.ready_at = time.monotonic()
+        self._worked = True
         if child.deaths:
             self._tell_store(lambda: self._store.forget_worker(child.slot))
 
@@ -214,4 +228,4 @@ def _signal(child: Child, number: int) -> None:
 
 
 def _how_it_ended(code: int) -> str:
-    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+    return f"ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exited with status {code}"

@@ -1,0 +1,102 @@
+"""nano, the checkpoint that ships: its edits do what the prompt says, on the samples that ship with it."""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from openkontext.engine import Engine
+from tests.service import Service
+
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.webp"))
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """nano, by its name."""
+    return Engine.load("nano", device="cpu")
+
+
+def pixels(image):
+    """[height, width, 3] from 0 to 1, at nano's size."""
+    return np.asarray(image.convert("RGB").resize((128, 128), Image.Resampling.LANCZOS), float) / 255
+
+
+def saturation(image):
+    """How far from grey, on average."""
+    values = pixels(image)
+    return float(np.mean(values.max(-1) - values.min(-1)))
+
+
+def brightness(image):
+    """Mean of all channels."""
+    return float(pixels(image).mean())
+
+
+def sharpness(image):
+    """Mean strength of the edges."""
+    grey = Image.fromarray((pixels(image) * 255).astype(np.uint8)).convert("L")
+    return float(np.asarray(grey.filter(ImageFilter.FIND_EDGES), float)[2:-2, 2:-2].mean())
+
+
+def border(image):
+    """The mean colour of the frame, where the background is."""
+    values = pixels(image)
+    frame = np.concatenate([values[:12].reshape(-1, 3), values[-12:].reshape(-1, 3), values[:, :12].reshape(-1, 3)])
+    return frame.mean(0)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+class TestEdits:
+    """Each property with some room: the strict measures are in training/evaluate.py."""
+
+    def edited(self, engine, sample, prompt):
+        """Before and after."""
+        before = Image.open(sample).convert("RGB")
+        return before, engine.edit(before, prompt, num_inference_steps=STEPS).image
+
+    def test_black_and_white_has_no_colour(self, engine, sample):
+        """Saturation goes."""
+        before, after = self.edited(engine, sample, "turn it black and white")
+        assert saturation(after) < 0.3 * saturation(before)
+
+    def test_darker_is_darker(self, engine, sample):
+        """Brightness falls by a quarter at least."""
+        before, after = self.edited(engine, sample, "make it darker")
+        assert brightness(after) < 0.75 * brightness(before)
+
+    def test_blur_softens_edges(self, engine, sample):
+        """Edges weaken."""
+        before, after = self.edited(engine, sample, "blur the picture")
+        assert sharpness(after) < 0.7 * sharpness(before)
+
+    def test_a_new_background_keeps_the_subject(self, engine, sample):
+        """The frame takes the new colour; the middle stays nearer to what it was than the frame does."""
+        before, after = self.edited(engine, sample, "make the background red")
+        red, green, blue = border(after)
+        assert red > 0.5
+        assert red > 1.8 * max(green, blue)
+        changed = np.abs(pixels(before) - pixels(after)).mean(-1)
+        frame = np.concatenate([changed[:12].ravel(), changed[-12:].ravel()])
+        assert changed[48:80, 48:80].mean() < 0.7 * frame.mean()
+
+    def test_snow_brings_bright_flakes(self, engine, sample):
+        """More of the picture is nearly white than before."""
+        before, after = self.edited(engine, sample, "make it snow")
+        assert np.mean(pixels(after).min(-1) > 0.8) > np.mean(pixels(before).min(-1) > 0.8) + 0.02
+
+
+def test_the_first_edit_of_a_newcomer(tmp_path):
+    """`openkontext serve` with nothing said runs nano, and an edit over the wire does what it says."""
+    with Service(tmp_path / "data", "nano", threads=2) as service, service.client() as http:
+        picture = "data:image/webp;base64," + base64.b64encode(SAMPLES[0].read_bytes()).decode()
+        edit = {"input_image": picture, "prompt": "turn it black and white"}
+        answer = http.post("/v1/flux-kontext-dev", json=edit)
+        assert 200 == answer.status_code, answer.text
+        made = Image.open(io.BytesIO(answer.content))
+        assert (128, 128) == made.size
+        assert saturation(made) < 0.3 * saturation(Image.open(SAMPLES[0]))
