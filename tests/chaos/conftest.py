@@ -12,6 +12,13 @@ from tests.service import Service
 LEASE = 4
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every scenario here starts, kills and awaits real processes: they are the second target, `make test-slow`."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random checkpoint whose 50 steps take some seconds."""

@@ -1,0 +1,68 @@
+"""The score means something: the procedural target passes, the unedited picture fails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.evaluate import Case, draw_cases, judge
+from training.phrases import FAMILIES
+from training.scenarios import ADDABLE, draw_scenario
+from training.sources import Cutouts
+
+
+@pytest.fixture(scope="module")
+def cutouts() -> Cutouts:
+    """Discs in random colours: the objects that can be added, one subject to learn, and one held out."""
+    names = [*ADDABLE, "box", "ball"]
+    y, x = np.mgrid[-1:1:48j, -1:1:48j]
+    pixels = np.zeros((len(names), 48, 48, 4), np.uint8)
+    pixels[..., :3] = np.random.default_rng(0).integers(0, 256, (len(names), 1, 1, 3))
+    pixels[..., 3] = (np.hypot(y, x) < 0.9) * 255
+    return Cutouts(pixels, names, np.array([False] * (len(names) - 1) + [True]))
+
+
+@pytest.fixture(scope="module")
+def cases(cutouts: Cutouts) -> list[Case]:
+    """Three held-out cases of each family."""
+    return draw_cases(cutouts, 3, (128, 128))
+
+
+def test_every_family_has_cases(cases: list[Case]) -> None:
+    """Three cases each, in the order of FAMILIES."""
+    assert [family for family in FAMILIES for _ in range(3)] == [case.family for case in cases]
+
+
+def test_target_passes(cases: list[Case]) -> None:
+    """What the renderer says the edit should be is judged a success."""
+    assert [] == [(case.family, case.prompt) for case in cases if not judge(case, case.target).passed]
+
+
+def test_copying_fails(cases: list[Case]) -> None:
+    """Leaving the picture as it is is judged a failure."""
+    assert [] == [(case.family, case.prompt) for case in cases if judge(case, case.reference).passed]
+
+
+def test_damage_elsewhere_fails(cases: list[Case]) -> None:
+    """The right background around a subject that was lost is judged a failure."""
+    case = next(case for case in cases if case.family == "plain background")
+    damaged = case.target.copy()
+    damaged[case.keep] = 255 - damaged[case.keep]
+    assert not judge(case, damaged).passed
+
+
+def test_scenarios_take_subjects_from_one_side(cutouts: Cutouts) -> None:
+    """Held-out objects are the subjects of evaluation, never of training."""
+    rng = np.random.default_rng(1)
+    for held_out in (False, True):
+        subjects = {draw_scenario(rng, cutouts, held_out).states[0].subject.index for _ in range(20)}  # type: ignore[union-attr]
+        assert {held_out} == {bool(cutouts.held_out[index]) for index in subjects}
+
+
+def test_edits_change_one_attribute(cutouts: Cutouts) -> None:
+    """Source and target of an edit differ in background (with its seed), subject, extra or effect alone."""
+    scenario = draw_scenario(np.random.default_rng(2), cutouts)
+    for edit in scenario.edits:
+        source, target = scenario.states[edit.source], scenario.states[edit.target]
+        fields = ("background", "subject", "extra", "effect")
+        assert 1 == sum(getattr(source, name) != getattr(target, name) for name in fields), edit
