@@ -11,12 +11,12 @@ from openkontext.engine import Engine
 
 ROOT = Path(__file__).parents[1]
 EDITS = {
-    "tiger.webp": ("make it snow", "turn it black and white", "change the background to a beach", "blur it"),
-    "ambulance.webp": (
+    "tiger.webp": ("make it snow", "change the background to a beach", "make it darker", "turn it black and white"),
+    "backpack.webp": (
         "Replace the background with a bokeh light effect",
-        "make it look like a pencil sketch",
-        "make it darker",
-        "change the background to a night sky",
+        "make it snow",
+        "blur the picture",
+        "make it night",
     ),
 }
 SIDE, CAPTION, GAP = 256, 44, 8
