@@ -1,0 +1,1 @@
+"""Makes nano, the small Kontext-shaped checkpoint: data, VAE, transformer and text encoders, export, evaluation."""

@@ -1,0 +1,97 @@
+"""Scenarios as latents on disk: shards of one picture size each, with their edits; what the transformer trains on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from training.canvas import Size
+from training.scenarios import SIZES, Edit, draw_scenario
+from training.sources import load_cutouts
+from training.state import load, save_atomically
+from training.states import render
+from training.vae import encode, to_tensor
+
+SCENARIOS_PER_SHARD = 50
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Latents (N, 16, H/8, W/8) float16, not normalised, of one picture size, and the edits between them."""
+
+    size: Size
+    latents: Tensor
+    edits: list[Edit]
+
+
+def shard_size(number: int, side: int) -> Size:
+    """The picture size of a shard: SIZES in turn, scaled so that their area is about `side`²; multiples of 16."""
+    height, width = SIZES[number % len(SIZES)]
+    return round(height * side / 128 / 16) * 16, round(width * side / 128 / 16) * 16
+
+
+def render_scenario(folder: Path, seed: int, size: Size, side: int) -> tuple[np.ndarray, list[dict]]:
+    """Pictures (N, H, W, 3) uint8 of one random scenario, and its edits as dictionaries."""
+    cutouts = load_cutouts(folder / "data", side * 5 // 4)
+    scenario = draw_scenario(np.random.default_rng(seed), cutouts)
+    pictures = np.stack([render(state, size, cutouts) for state in scenario.states])
+    return pictures, [asdict(edit) for edit in scenario.edits]
+
+
+def make_shards(folder: Path, vae: AutoencoderKL, side: int, count: int, device: torch.device) -> None:
+    """Render and encode shards 0 to `count` − 1 that `folder` lacks, on all cores; prints a line for each."""
+    missing = [number for number in range(count) if not shard_path(folder, number).exists()]
+    with ProcessPoolExecutor() as pool:
+        for number in missing:
+            shard = make_shard(folder, vae, side, number, device, pool)
+            save_atomically(shard, shard_path(folder, number))
+            print(f"latents  shard {number + 1} of {count}  {len(shard['latents'])} pictures", flush=True)
+
+
+def make_shard(
+    folder: Path, vae: AutoencoderKL, side: int, number: int, device: torch.device, pool: ProcessPoolExecutor
+) -> dict:
+    """One shard as it is saved."""
+    size = shard_size(number, side)
+    seeds = [number * SCENARIOS_PER_SHARD + i for i in range(SCENARIOS_PER_SHARD)]
+    latents, edits, start = [], [], 0
+    arguments = ([folder] * len(seeds), seeds, [size] * len(seeds), [side] * len(seeds))
+    for pictures, found in pool.map(render_scenario, *arguments):
+        latents.append(encode_pictures(vae, pictures, device))
+        edits += [{**edit, "source": edit["source"] + start, "target": edit["target"] + start} for edit in found]
+        start += len(pictures)
+    return {"size": size, "latents": torch.cat(latents), "edits": json.dumps(edits)}
+
+
+@torch.no_grad()
+def encode_pictures(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> Tensor:
+    """Latent means as float16 on the CPU."""
+    with torch.autocast(device.type, torch.bfloat16):
+        return encode(vae, to_tensor(pictures, device)).half().cpu()
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Where a shard is kept."""
+    return folder / "latents" / f"{number:05d}.pt"
+
+
+def read_shards(folder: Path) -> Iterator[Shard]:
+    """Every shard that is there, in order."""
+    for path in sorted((folder / "latents").glob("*.pt")):
+        saved = load(path)
+        edits = [Edit(**edit) for edit in json.loads(saved["edits"])]
+        yield Shard(tuple(saved["size"]), saved["latents"], edits)
+
+
+def measure_latents(shards: list[Shard]) -> tuple[float, float]:
+    """(shift, scale) that bring the latents' mean to 0 and their deviation to 1, as AutoencoderKL's config has them."""
+    values = torch.cat([shard.latents[::7].float().flatten() for shard in shards])
+    return float(values.mean()), float(1 / values.std())

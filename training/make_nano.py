@@ -1,0 +1,140 @@
+"""`python -m training.make_nano`: from data packages to `checkpoints/nano`, in stages that go on where they were."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+from transformers import CLIPTokenizer
+
+from training.evaluate import draw_cases, evaluate_checkpoint
+from training.export import export
+from training.latents import encode_pictures, make_shards, measure_latents, read_shards
+from training.nano import Nano, sample
+from training.pairs import Pairs
+from training.sources import Cutouts, fetch, load_cutouts
+from training.text import list_words, make_corpus, make_t5_tokenizer, train_clip_tokenizer
+from training.train import Trainer, train
+from training.vae import POOL, measure_psnr, refine_decoder, render_pool, train_vae
+
+ROOT = Path(__file__).parent
+CHECKPOINT = ROOT.parent / "checkpoints" / "nano" / "openkontext_nano"
+
+
+@dataclass
+class Run:
+    """What the stages share."""
+
+    options: argparse.Namespace
+    device: torch.device
+    cutouts: Cutouts
+    vae: AutoencoderKL
+
+    @property
+    def state(self) -> Path:
+        """The state folder."""
+        return self.options.state
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    gpu = torch.cuda.is_available()
+    parser = argparse.ArgumentParser(prog="python -m training.make_nano", description=__doc__)
+    parser.add_argument("--state", type=Path, default=ROOT / "state", help="where the run is kept, to go on from")
+    parser.add_argument("--size", type=int, default=128, help="side of a square picture, in pixels")
+    parser.add_argument("--minutes-vae", type=float, default=5 if gpu else 20, help="budget of the autoencoder")
+    parser.add_argument("--minutes-decoder", type=float, default=3 if gpu else 10, help="then, of its decoder alone")
+    parser.add_argument("--minutes", type=float, default=10 if gpu else 90, help="budget of the transformer")
+    parser.add_argument("--shards", type=int, default=400 if gpu else 40, help="shards of 50 scenarios to render")
+    parser.add_argument("--batch", type=int, default=512 if gpu else 48, help="edits in a training step")
+    parser.add_argument("--output", type=Path, default=CHECKPOINT, help="where the checkpoint is written")
+    parser.add_argument("--export-only", action="store_true", help="write what there is of the checkpoint, and stop")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Fetch, train the VAE, cache latents, train the rest, export, evaluate."""
+    options = parse()
+    torch.manual_seed(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    fetch(options.state / "data")
+    cutouts = load_cutouts(options.state / "data", options.size * 5 // 4)
+    run = Run(options, device, cutouts, train_vae(options.state, options.size, options.minutes_vae, device))
+    if not options.export_only:
+        make_shards(options.state, run.vae, options.size, options.shards, device)
+    normalise(run)
+    nano, words = make_model(run)
+    if options.export_only:
+        trained = Trainer(nano, options.state / "nano.pt").averaged()
+    else:
+        trained = train_nano(run, nano)
+    minutes_decoder = 0.0 if options.export_only else options.minutes_decoder
+    refine_decoder(run.vae, options.state, options.size, minutes_decoder, device)
+    print(f"vae  {measure_psnr(run.vae, pool(run)[:200], device):.2f} dB")
+    export(trained, run.vae, words, pool(run)[:200], options.size, options.output)
+    print(f"written to {options.output}")
+    if not options.export_only:
+        evaluate_checkpoint(options.output, run.cutouts, options.state / "evaluation")
+
+
+def pool(run: Run) -> np.ndarray:
+    """The pictures that the VAE learned from."""
+    return render_pool(run.state / "data", POOL, run.options.size)
+
+
+def normalise(run: Run) -> None:
+    """Measure the latents once, and give the VAE's config their shift and scale."""
+    path = run.state / "latents.json"
+    if not path.exists():
+        path.write_text(json.dumps(measure_latents(list(read_shards(run.state)))))
+    shift, scale = json.loads(path.read_text())
+    run.vae.register_to_config(shift_factor=shift, scaling_factor=scale)
+
+
+def make_model(run: Run) -> tuple[Nano, list[str]]:
+    """A fresh model and the words of its vocabulary."""
+    words_path, clip_path = run.state / "words.json", run.state / "clip-tokenizer"
+    if not words_path.exists():
+        corpus = make_corpus(run.cutouts)
+        train_clip_tokenizer(corpus).save_pretrained(clip_path)
+        words_path.write_text(json.dumps(list_words(corpus)))
+    words = json.loads(words_path.read_text())
+    nano = Nano(CLIPTokenizer.from_pretrained(clip_path), make_t5_tokenizer(words, cased=False))
+    return nano.to(run.device), words
+
+
+def train_nano(run: Run, nano: Nano) -> Nano:
+    """Train the transformer and text encoders; returns the averaged model."""
+    config = run.vae.config
+    pairs = Pairs(list(read_shards(run.state)), config.shift_factor, config.scaling_factor)
+
+    def draw_samples(model: Nano, step: int) -> None:
+        save_grid(run, model, run.state / "samples" / f"{step:06d}.png")
+
+    return train(nano, pairs, run.state, run.options.minutes, run.options.batch, draw_samples)
+
+
+@torch.no_grad()
+def save_grid(run: Run, nano: Nano, path: Path) -> None:
+    """A picture of held-out edits as they are now: reference, result and target in each row of three, six abreast."""
+    cases = draw_cases(run.cutouts, per_family=2, size=(run.options.size, run.options.size))
+    references = np.stack([case.reference for case in cases])
+    config = run.vae.config
+    latents = (encode_pictures(run.vae, references, run.device).float() - config.shift_factor) * config.scaling_factor
+    edited = sample(nano, latents.to(run.device), [case.prompt for case in cases])
+    pictures = run.vae.decoder(edited / config.scaling_factor + config.shift_factor).clamp(-1, 1)
+    results = ((pictures.permute(0, 2, 3, 1).cpu().numpy() + 1) * 127.5).astype(np.uint8)
+    triples = [np.concatenate(triple, 1) for triple in zip(references, results, [c.target for c in cases], strict=True)]
+    lines = [np.concatenate(triples[i : i + 6], 1) for i in range(0, len(triples), 6)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.concatenate(lines)).save(path)
+
+
+if __name__ == "__main__":
+    main()

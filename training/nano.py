@@ -1,0 +1,99 @@
+"""The model in training: text encoders and transformer together, the flow-matching loss, and a sampler."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import CLIPTokenizer, T5TokenizerFast
+
+from training.pairs import Batch
+from training.text import TEXT_LENGTH, TextEncoders, tokenise
+from training.transformer import build_transformer, pack, token_ids
+
+MAX_GUIDANCE = 10.0
+# Most prompts are short, and a third of all tokens would be padding: three steps of four train with fewer of them.
+SHORT_LENGTH = 32
+
+
+class Nano(nn.Module):
+    """Predicts the velocity (noise − picture) of the noisy target's tokens, given reference and prompt."""
+
+    def __init__(self, clip_tokenizer: CLIPTokenizer, t5_tokenizer: T5TokenizerFast):
+        super().__init__()
+        self.clip_tokenizer, self.t5_tokenizer = clip_tokenizer, t5_tokenizer
+        self.text = TextEncoders(len(clip_tokenizer), len(t5_tokenizer))
+        self.transformer = build_transformer()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.transformer.device
+
+    def encode(self, prompts: list[str], length: int = TEXT_LENGTH) -> tuple[Tensor, Tensor]:
+        """Pooled and token embeddings; letter case is met by the exported vocabulary, see `text`."""
+        ids = tokenise([prompt.lower() for prompt in prompts], self.clip_tokenizer, self.t5_tokenizer, length)
+        return self.text(*(part.to(self.device) for part in ids))
+
+    def forward(
+        self, noisy: Tensor, reference: Tensor, times: Tensor, guidance: Tensor, embeddings: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Velocity tokens (N, L, 64) at `times` (N,) in 0–1; `noisy` and `reference` are latents of one size."""
+        size = noisy.shape[-2:]
+        tokens = pack(noisy)
+        pooled, words = embeddings
+        output = self.transformer(
+            hidden_states=torch.cat([tokens, pack(reference)], dim=1),
+            timestep=times,
+            guidance=guidance,
+            pooled_projections=pooled,
+            encoder_hidden_states=words,
+            txt_ids=torch.zeros(words.shape[1], 3, device=noisy.device),
+            img_ids=torch.cat([token_ids(*size, False), token_ids(*size, True)]).to(noisy.device),
+            return_dict=False,
+        )[0]
+        return output[:, : tokens.shape[1]]
+
+
+def flow_loss(nano: Nano, batch: Batch) -> Tensor:
+    """Mean squared error of the velocity at random times, with random guidance."""
+    target, reference = batch.targets.to(nano.device), batch.references.to(nano.device)
+    length = SHORT_LENGTH if torch.rand(()) < 0.75 else TEXT_LENGTH
+    noise, times = torch.randn_like(target), draw_times(len(target), nano.device)
+    guidance = torch.rand(len(target), device=nano.device) * MAX_GUIDANCE
+    share = times.view(-1, 1, 1, 1)
+    with torch.autocast(nano.device.type, torch.bfloat16):
+        embeddings = nano.encode(batch.prompts, length)
+        velocity = nano((1 - share) * target + share * noise, reference, times, guidance, embeddings)
+    return F.mse_loss(velocity.float(), pack(noise - target))
+
+
+def draw_times(count: int, device: torch.device) -> Tensor:
+    """Times in 0–1: logit-normal around the noisier half, a fifth uniform."""
+    normal = torch.sigmoid(0.3 + 1.2 * torch.randn(count, device=device))
+    uniform = torch.rand(count, device=device)
+    return torch.where(torch.rand(count, device=device) < 0.2, uniform, normal)
+
+
+@torch.no_grad()
+def sample(nano: Nano, references: Tensor, prompts: list[str], steps: int = 20, guidance: float = 7.0) -> Tensor:
+    """Edited latents (N, 16, H, W), normalised, by Euler steps on FLUX's shifted schedule."""
+    count, height, width = len(references), *references.shape[-2:]
+    shift = math.exp(0.5 + (height * width / 4 - 256) * 0.65 / 3840)
+    times = torch.linspace(1, 1 / steps, steps)
+    times = torch.cat([shift / (shift + 1 / times - 1), torch.zeros(1)]).tolist()
+    latents = torch.randn(references.shape, device=nano.device)
+    embeddings = nano.encode(prompts)
+    for time, following in pairwise(times):
+        full = torch.full((count,), time, device=nano.device)
+        velocity = nano(latents, references, full, torch.full_like(full, guidance), embeddings)
+        latents = latents + (following - time) * unpack(velocity.float(), height, width)
+    return latents
+
+
+def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
+    """What `pack` made, as latents again."""
+    return tokens.view(-1, height // 2, width // 2, 16, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(-1, 16, height, width)

@@ -1,0 +1,79 @@
+"""Training batches: edits drawn evenly over families, with fresh wordings, all pictures of a batch of one size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.latents import Shard
+from training.phrases import phrase
+from training.scenarios import Edit
+
+# How often each family is drawn: by pairs alone, backgrounds would take three quarters and each style one percent.
+# A short run learns few families well: those that nano must do first have the most.
+WEIGHTS = {
+    "background": 34, "plain background": 8, "snow": 12, "black_and_white": 9, "blur": 9, "darker": 8, "night": 6,
+    "brighter": 4, "sepia": 5, "sketch": 3, "negative": 3, "fog": 4, "pixel_art": 2, "rain": 2, "clear": 2,
+    "recolour": 3, "remove": 2, "add": 2,
+}  # fmt: skip
+EMPTY_PROMPTS = 0.08
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Normalised latents of references and targets, (N, 16, H/8, W/8), and N prompts."""
+
+    references: Tensor
+    targets: Tensor
+    prompts: list[str]
+
+
+class Bucket:
+    """All latents and edits of one picture size."""
+
+    def __init__(self, shards: list[Shard], shift: float, scale: float):
+        self.latents = torch.cat([shard.latents for shard in shards])
+        self.shift, self.scale = shift, scale
+        self.families: dict[str, list[Edit]] = {}
+        start = 0
+        for shard in shards:
+            for edit in shard.edits:
+                moved = Edit(edit.source + start, edit.target + start, edit.family, edit.words)
+                self.families.setdefault(edit.family, []).append(moved)
+            start += len(shard.latents)
+        weights = np.array([WEIGHTS[family] for family in self.families], float)
+        self.names, self.shares = list(self.families), weights / weights.sum()
+
+    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+        """A random batch."""
+        edits = [self.draw_edit(rng) for _ in range(count)]
+        prompts = ["" if rng.random() < EMPTY_PROMPTS else phrase(rng, edit) for edit in edits]
+        references, targets = self.take([edit.source for edit in edits]), self.take([edit.target for edit in edits])
+        return Batch(references, targets, prompts)
+
+    def draw_edit(self, rng: np.random.Generator) -> Edit:
+        """A family by its weight, then any edit of it."""
+        edits = self.families[self.names[rng.choice(len(self.names), p=self.shares)]]
+        return edits[rng.integers(len(edits))]
+
+    def take(self, rows: list[int]) -> Tensor:
+        """Normalised float latents of those pictures."""
+        return (self.latents[torch.tensor(rows)].float() - self.shift) * self.scale
+
+
+class Pairs:
+    """Every shard, in buckets by size; sizes are drawn by how many pictures they have."""
+
+    def __init__(self, shards: list[Shard], shift: float, scale: float):
+        sizes = sorted({shard.size for shard in shards})
+        grouped = [[shard for shard in shards if shard.size == size] for size in sizes]
+        self.buckets = [Bucket(group, shift, scale) for group in grouped]
+        counts = np.array([len(bucket.latents) for bucket in self.buckets], float)
+        self.shares = counts / counts.sum()
+
+    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+        """A random batch of one random size."""
+        return self.buckets[rng.choice(len(self.buckets), p=self.shares)].draw(rng, count)

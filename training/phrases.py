@@ -1,0 +1,360 @@
+"""How people ask: for each family the wordings to learn, and others held out. `[a|b]` is a choice, `{gap}` a word.
+
+HELD_OUT templates are never drawn in training; the words that fill the gaps are the same.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from training.scenarios import Edit
+
+BACKGROUNDS = {
+    "bokeh": (
+        "a bokeh light effect",
+        "bokeh lights",
+        "bokeh",
+        "a bokeh effect",
+        "blurry lights",
+        "soft glowing lights",
+        "a bokeh background",
+    ),
+    "beach": (
+        "a beach",
+        "a sandy beach",
+        "the beach",
+        "the seaside",
+        "a beach by the sea",
+        "a tropical beach",
+        "sand and sea",
+    ),
+    "night_sky": (
+        "a night sky",
+        "the night sky",
+        "a starry sky",
+        "a starry night",
+        "stars and the moon",
+        "a sky full of stars",
+    ),
+    "sunset": (
+        "a sunset",
+        "a sunset over the sea",
+        "an orange sunset",
+        "the setting sun",
+        "a sunset sky",
+        "a beautiful sunset",
+    ),
+    "forest": (
+        "a forest",
+        "a green forest",
+        "the woods",
+        "trees",
+        "a forest of pine trees",
+        "woodland",
+        "a pine forest",
+    ),
+    "mountains": (
+        "mountains",
+        "snowy mountains",
+        "a mountain landscape",
+        "the mountains",
+        "mountain peaks",
+        "a mountain range",
+        "the alps",
+    ),
+    "city": (
+        "a city at night",
+        "city lights",
+        "a city skyline at night",
+        "a city",
+        "skyscrapers",
+        "a night city",
+        "tall buildings at night",
+    ),
+    "desert": ("a desert", "sand dunes", "the desert", "a hot desert", "the sahara", "desert dunes", "a sandy desert"),
+    "underwater": (
+        "an underwater scene",
+        "the ocean under water",
+        "under water",
+        "the bottom of the sea",
+        "an underwater world",
+        "the deep sea",
+    ),
+    "meadow": (
+        "a meadow",
+        "a green meadow",
+        "a field of flowers",
+        "a grassy hill",
+        "a flower meadow",
+        "green grass",
+        "a field",
+    ),
+    "clouds": (
+        "a cloudy sky",
+        "clouds",
+        "a blue sky with clouds",
+        "the sky",
+        "white clouds",
+        "a blue sky",
+        "fluffy clouds",
+    ),
+}
+COLOUR_WORDS = {"grey": ("grey", "gray"), "turquoise": ("turquoise", "teal", "cyan")}
+
+TRAIN: dict[str, tuple[str, ...]] = {
+    "background": (
+        "[replace|change|swap|switch] the background [with|to|for|into] {background}",
+        "[make|turn] the background [|into ]{background}",
+        "[make|set] {background} the background",
+        "put [it|him|her|this|them|the subject|the object|everything] [in front of|on|in|at|into] {background}",
+        "[use|add|give it|show|i want] {background} [as|for|in] the background",
+        "[a new|new|different] background: {background}",
+        "[background|backdrop]: {background}",
+        "{background} [background|as background|in the background|behind it]",
+        "[place|move|show|put] [it|the subject|this] [in front of|against] {background}",
+        "[replace|change] the backdrop [with|to] {background}",
+        "the background should be {background}",
+        "[remove the background and use|instead of this background use] {background}",
+    ),
+    "plain background": (
+        "[replace|change|swap] the background [with|to|for] [|a ][plain|solid|simple|] {colour}[| color| colour]",
+        "[make|turn|paint|colour|color] the background [|plain |solid |completely ]{colour}",
+        "[a|use a|give it a|put it on a|i want a] [plain|solid|simple|] {colour} background",
+        "{colour} background",
+        "background: {colour}",
+        "[replace|change] the background [with|to] a {colour} wall",
+        "the background should be {colour}",
+        "put [it|the subject|this] [on|in front of|against] [plain |]{colour}",
+    ),
+    "black_and_white": (
+        "[make|turn|convert] [it|this|the picture|the image|the photo] [|to |into ]black and white",
+        "black and white[| photo| picture| image]",
+        "[convert|change|turn] [it |this |the image |]to [grayscale|greyscale|grey|monochrome]",
+        "[remove|take out|drop] [all |][the |][colour|color|colours|colors]",
+        "[make it|turn it] [monochrome|grayscale|greyscale|b&w]",
+        "desaturate[| it| the image| the picture]",
+        "a black and white [version|photo|photograph|picture]",
+    ),
+    "sepia": (
+        "[make|turn|convert] [it|this|the picture|the image|the photo] [|to |into ]sepia",
+        "[add|apply] a sepia [filter|tone|effect]",
+        "[an|make it look like an|turn it into an] old [photo|photograph|picture]",
+        "sepia[| tone| toned| filter]",
+        "make it look [old|vintage|aged|antique]",
+        "give it a [vintage|sepia|retro] look",
+        "[vintage|old-fashioned] brown tones",
+    ),
+    "sketch": (
+        "[make|turn|convert|change] [it|this|the picture|the image|the photo] [into |to |]a [pencil |][sketch|drawing]",
+        "[pencil|charcoal] [sketch|drawing]",
+        "[draw|sketch] it [with|in] [a |]pencil",
+        "a [pencil|line] drawing of this",
+        "make it look [hand drawn|hand-drawn|sketched|like a sketch|like a pencil drawing]",
+        "[sketch|line art|line drawing][| style| effect]",
+        "[apply|add] a [pencil|sketch] [effect|filter]",
+    ),
+    "negative": (
+        "[invert|reverse] [the |all |]colours",
+        "[invert|reverse] [the |all |]colors",
+        "[make|turn|convert] [it|this|the picture|the image] [into |to |]a negative",
+        "[a |]photo negative",
+        "negative[| image| effect| colours]",
+        "invert[| it| the image| the picture| this]",
+        "show the negative",
+    ),
+    "blur": (
+        "blur[| it| the picture| the image| the photo| everything| this]",
+        "make [it|the picture|the image|the photo|everything] [blurry|blurred|soft|fuzzy|out of focus]",
+        "[add|apply] [a |][gaussian |]blur",
+        "[take|put] [it|the picture|everything] out of focus",
+        "blurry[| picture| image]",
+        "unfocus the [picture|image|photo]",
+        "[a |]strong blur",
+        "soften the [picture|image|photo]",
+    ),
+    "darker": (
+        "make [it|the picture|the image|the photo|this|everything] [darker|dark|much darker|dimmer]",
+        "darken[| it| the picture| the image| the photo| everything]",
+        "[lower|reduce|decrease] the [brightness|light|exposure]",
+        "less [light|bright]",
+        "darker",
+        "dim the [light|lights|picture|image]",
+        "turn down the [light|brightness]",
+        "underexpose [it|the photo]",
+    ),
+    "brighter": (
+        "make [it|the picture|the image|the photo|this|everything] [brighter|bright|lighter|much brighter]",
+        "brighten[| it| the picture| the image| up the photo]",
+        "[raise|increase|boost] the [brightness|light|exposure]",
+        "more [light|brightness]",
+        "brighter",
+        "lighten [it|the picture|the image]",
+        "turn up the [light|brightness]",
+        "overexpose [it|the photo]",
+    ),
+    "night": (
+        "make it [night|nighttime|night time|look like night]",
+        "[turn|change] [it|day|the day] [into|to] [night|nighttime]",
+        "[set|show] [it|the scene] at night",
+        "[make it|as if it were|as if] [at night|moonlight|in moonlight]",
+        "night[| time| version| scene]",
+        "[the same|same] [scene|picture] at night",
+        "change the time [of day |]to night",
+        "it is night now",
+    ),
+    "fog": (
+        "make it [foggy|misty|hazy]",
+        "add [some |thick |heavy |][fog|mist|haze]",
+        "[cover|fill|wrap] [it|the picture|the scene|everything] [in|with] [fog|mist|haze]",
+        "[foggy|misty][| weather| day| morning]",
+        "[put|place] it in [the |][fog|mist]",
+        "let there be [fog|mist]",
+        "fog",
+    ),
+    "pixel_art": (
+        "[make|turn|convert|change] [it|this|the picture|the image|the photo] [into |to |]pixel art",
+        "pixelate[| it| this| the picture| the image]",
+        "pixel art[| style| version]",
+        "make it [pixelated|blocky|8-bit|look like an old video game]",
+        "[8-bit|retro game|minecraft] style",
+        "[apply|add] a [pixel|mosaic] [effect|filter]",
+        "censor it with a mosaic",
+    ),
+    "snow": (
+        "make it [snow|snowy|snowing|snow heavily]",
+        "add [some |falling |heavy |lots of |][snow|snowflakes|snowfall|flakes of snow]",
+        "let it snow",
+        "[snow|snowflakes|falling snow|snowfall|snowy weather]",
+        "[make it|turn it into|change it to] [winter|a snowy day|wintertime|a snowstorm]",
+        "it [should be|is] snowing",
+        "[put|place|show] [it|the scene|this] in [the |a |][snow|snowstorm|snowfall]",
+        "change the weather to [snow|snowy]",
+        "cover it [in|with] snow",
+    ),
+    "rain": (
+        "make it [rain|rainy|raining|rain heavily]",
+        "add [some |falling |heavy |][rain|raindrops|rainfall]",
+        "let it rain",
+        "[rain|rainy weather|a rainy day|a storm]",
+        "it [should be|is] raining",
+        "[put|place|show] it in the rain",
+        "change the weather to [rain|rainy]",
+        "[turn it into|make it] a [rainy day|rainstorm]",
+    ),
+    "clear": (
+        "[remove|get rid of|take away|clear|erase|delete] the {weather}",
+        "no [more |]{weather}",
+        "without [the |]{weather}",
+        "stop the {weather}",
+        "[make it|clean up the picture:] no {weather}",
+        "[make the weather|clear] [clear|fine|nice], no {weather}",
+        "take out the {weather}",
+    ),
+    "recolour": (
+        "make [the {object}|it|the subject|the object] {colour}",
+        "turn [the {object}|it|the subject] {colour}",
+        "[change|set] the [colour|color] of [the {object}|it|the subject] to {colour}",
+        "[paint|colour|color|dye|tint|recolour|recolor] [the {object}|it|the subject|the object] [|in ]{colour}",
+        "[a|i want a] {colour} {object}",
+        "the {object} should be {colour}",
+        "change [the {object}|it|the subject] to {colour}",
+        "[make|give] [the {object}|it] a {colour} [colour|color]",
+    ),
+    "remove": (
+        "[remove|delete|erase] the {object}[{place}|]",
+        "get rid of the {object}[{place}|]",
+        "take [away|out] the {object}[{place}|]",
+        "no {object}",
+        "without the {object}",
+        "make the {object}[{place}|] [disappear|vanish|go away]",
+        "[remove|erase] the {object} from the [picture|image|photo]",
+        "cut out the {object}",
+    ),
+    "add": (
+        "add [a|one|the] {object}{place}",
+        "[put|place|draw|insert|show] [a|one|the] {object}{place}",
+        "[there should be|i want|give me] a {object}{place}",
+        "a {object}{place}",
+        "[with|include] a {object}{place}",
+        "add a [small |little |]{object}{place}",
+    ),
+}
+
+HELD_OUT: dict[str, tuple[str, ...]] = {
+    "background": (
+        "exchange the background for {background}",
+        "i would like {background} behind it",
+        "let the background be {background}",
+    ),
+    "plain background": ("let the background be {colour}", "i would like a {colour} background behind it"),
+    "black_and_white": ("take the colour out of this picture", "i would like it in black and white"),
+    "sepia": ("i would like it in sepia", "give this picture a sepia tone"),
+    "sketch": ("i would like it as a pencil sketch", "draw this picture as a sketch"),
+    "negative": ("i would like the colours inverted", "turn this picture into its negative"),
+    "blur": ("i would like it blurred", "make all of this blurry"),
+    "darker": ("i would like it darker", "bring down the brightness"),
+    "brighter": ("i would like it brighter", "bring up the brightness"),
+    "night": ("i would like it to be night", "let it be night"),
+    "fog": ("i would like it foggy", "let the fog come in"),
+    "pixel_art": ("i would like it as pixel art", "show this as pixel art"),
+    "snow": ("i would like it to snow", "let snow fall on the picture"),
+    "rain": ("i would like it to rain", "let rain fall on the picture"),
+    "clear": ("i would like the {weather} gone", "wipe the {weather} away"),
+    "recolour": ("i would like the {object} in {colour}", "let the {object} be {colour}"),
+    "remove": ("i would like the {object} gone", "wipe the {object} away"),
+    "add": ("i would like a {object}{place}", "let there be a {object}{place}"),
+}
+
+BEFORE = "please |please |can you |could you |could you please |can you please |now |i want you to |just "
+AFTER = (
+    " please|, please|, keep the subject|, keep everything else the same|, keep the rest|, and change nothing else|"
+    ", keep the subject the same| while keeping the subject in place| but keep the subject unchanged|"
+    " without changing the subject| in this picture| in the photo| behind the subject"
+)
+PLACE_WORDS = " [in|at] the {place}[| corner]"
+FAMILIES = tuple(TRAIN)
+
+
+def phrase(rng: np.random.Generator, edit: Edit, held_out: bool = False) -> str:
+    """A prompt for an edit, in lower case, from one side of the split of templates."""
+    template = choose(rng, (HELD_OUT if held_out else TRAIN)[edit.family])
+    text = fill(rng, expand(rng, template), edit.words)
+    return text if held_out else decorate(rng, text, edit.family)
+
+
+def choose(rng: np.random.Generator, options: tuple[str, ...] | list[str]) -> str:
+    """One of them."""
+    return options[int(rng.integers(len(options)))]
+
+
+def expand(rng: np.random.Generator, template: str) -> str:
+    """`template` with each `[a|b]` decided."""
+    return re.sub(r"\[([^\]]*)\]", lambda match: choose(rng, match[1].split("|")), template)
+
+
+def fill(rng: np.random.Generator, text: str, words: dict[str, str]) -> str:
+    """`text` with its gaps filled; a place that the edit doesn't name leaves nothing."""
+    place = expand(rng, PLACE_WORDS).format(place=words["place"]) if "place" in words else ""
+    background = words.get("background", "")
+    colour = words.get("colour", background)
+    gaps = {
+        **words,
+        "place": place,
+        "background": choose(rng, BACKGROUNDS.get(background, (background,))),
+        "colour": choose(rng, COLOUR_WORDS.get(colour, (colour,))),
+    }
+    filled = re.sub(r"\{(\w+)\}", lambda match: gaps[match[1]], text)
+    return re.sub(r"\ba (?=[aeiou])", "an ", " ".join(filled.split()))
+
+
+def decorate(rng: np.random.Generator, text: str, family: str) -> str:
+    """`text` as people vary it: polite, with an afterthought, with punctuation, with an article dropped."""
+    if rng.random() < 0.2:
+        text = choose(rng, BEFORE.split("|")) + text
+    if rng.random() < 0.25:
+        text += choose(rng, AFTER.split("|")[: 13 if "background" in family else 12])
+    if rng.random() < 0.1:
+        text = re.sub(r"\b(the|a) ", "", text, count=1)
+    return text + choose(rng, ("", "", "", ".", "!", "?" if "you" in text else "."))

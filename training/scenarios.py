@@ -1,0 +1,137 @@
+"""Which pictures and edits are drawn: one base state, variants that differ in one attribute, and the directed pairs.
+
+An edit is (source, target, family, words): indices into the scenario's states, and what its prompt must mention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from training.canvas import Size
+from training.effects import EFFECTS
+from training.scenes import COLOURS, SCENES
+from training.sources import Cutouts
+from training.states import Sprite, State
+
+SIZES: tuple[Size, ...] = (
+    (128, 128), (144, 112), (128, 128), (144, 96), (128, 128), (96, 176), (112, 144), (128, 128), (96, 144), (96, 160),
+    (128, 128), (112, 144), (128, 128), (144, 112), (128, 128), (176, 96), (96, 144), (128, 128), (80, 192), (160, 96),
+)  # fmt: skip
+TINTS = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
+PLACES = {
+    "top left": (0.2, 0.2), "top right": (0.2, 0.8), "bottom left": (0.8, 0.2), "bottom right": (0.8, 0.8),
+}  # fmt: skip
+ADDABLE = (
+    "red heart", "star", "balloon", "sun", "red apple", "banana", "rose", "soccer ball", "birthday cake", "crown",
+    "butterfly", "rainbow", "tulip", "key", "cherries", "bell", "pizza", "wrapped gift",
+    "lady beetle", "dog face", "cat face", "tropical fish", "strawberry", "cactus", "teddy bear", "gem stone",
+    "sunflower", "blue heart", "green apple", "hot beverage", "watermelon", "basketball", "crescent moon", "fire",
+    "bird", "snail",
+)  # fmt: skip
+CLEARABLE = ("snow", "fog", "rain")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One training pair; `words` fills the prompt's gaps."""
+
+    source: int
+    target: int
+    family: str
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """States of which each differs from another in one attribute, and the edits that lead between them."""
+
+    states: list[State]
+    edits: list[Edit]
+
+
+def draw_scenario(rng: np.random.Generator, cutouts: Cutouts, held_out: bool = False) -> Scenario:
+    """A random base state with its variants; subjects come from one side of the split."""
+    base = draw_base(rng, cutouts, held_out)
+    scenario = Scenario([base], [])
+    name = cutouts.names[base.subject.index] if base.subject else ""
+    add_backgrounds(rng, scenario)
+    add_effects(rng, scenario)
+    add_tints(rng, scenario, name)
+    add_extra(rng, scenario, cutouts)
+    scenario.states.append(replace(base, subject=None))
+    scenario.edits.append(Edit(0, len(scenario.states) - 1, "remove", {"object": name}))
+    return scenario
+
+
+def draw_base(rng: np.random.Generator, cutouts: Cutouts, held_out: bool) -> State:
+    """One subject, large and near the middle, before a random background."""
+    subject = Sprite(
+        index=int(rng.choice(cutouts.choices(held_out))),
+        y=rng.uniform(0.46, 0.6),
+        x=rng.uniform(0.38, 0.62),
+        scale=rng.uniform(0.5, 0.85),
+        flip=bool(rng.integers(2)),
+    )
+    return State(draw_background(rng), draw_seed(rng), subject)
+
+
+def draw_background(rng: np.random.Generator) -> str:
+    """A name that `paint` takes: a scene half of the time."""
+    kinds = (list(SCENES), ["texture"], list(COLOURS))
+    return str(rng.choice(kinds[rng.choice(3, p=(0.5, 0.35, 0.15))]))
+
+
+def draw_seed(rng: np.random.Generator) -> int:
+    """A seed for a picture's own randomness."""
+    return int(rng.integers(1 << 40))
+
+
+def add_backgrounds(rng: np.random.Generator, scenario: Scenario) -> None:
+    """Four scenes and a plain colour behind the same subject, with edits between all of them."""
+    names = [*rng.choice(list(SCENES), 4, replace=False), rng.choice(list(COLOURS))]
+    members = [0]
+    for name in names:
+        members.append(len(scenario.states))
+        scenario.states.append(replace(scenario.states[0], background=str(name), seed=draw_seed(rng)))
+    for target in members:
+        background = scenario.states[target].background
+        family = "plain background" if background in COLOURS else "background"
+        sources = [member for member in members if scenario.states[member].background != background]
+        if background != "texture":
+            scenario.edits.extend(Edit(source, target, family, {"background": background}) for source in sources)
+
+
+def add_effects(rng: np.random.Generator, scenario: Scenario) -> None:
+    """Snow always, five other effects, and the way back from those that can be cleared."""
+    others = [name for name in EFFECTS if name != "snow"]
+    for name in ("snow", *rng.choice(others, 5, replace=False)):
+        target = len(scenario.states)
+        scenario.states.append(replace(scenario.states[0], effect=str(name)))
+        scenario.edits.append(Edit(0, target, str(name)))
+        if name in CLEARABLE:
+            scenario.edits.append(Edit(target, 0, "clear", {"weather": str(name)}))
+
+
+def add_tints(rng: np.random.Generator, scenario: Scenario, name: str) -> None:
+    """The subject in two colours."""
+    first, second = (str(colour) for colour in rng.choice(TINTS, 2, replace=False))
+    start = len(scenario.states)
+    for colour in (first, second):
+        subject = replace(scenario.states[0].subject, colour=colour)  # type: ignore[type-var]
+        scenario.states.append(replace(scenario.states[0], subject=subject))
+    for source, target, colour in ((0, start, first), (0, start + 1, second), (start, start + 1, second)):
+        scenario.edits.append(Edit(source, target, "recolour", {"object": name, "colour": colour}))
+
+
+def add_extra(rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts) -> None:
+    """A second, small object in a corner: to be added, or taken away."""
+    name, place = str(rng.choice(ADDABLE)), str(rng.choice(list(PLACES)))
+    y, x = PLACES[place]
+    extra = Sprite(cutouts.names.index(name), y, x, rng.uniform(0.3, 0.34))
+    scenario.states.append(replace(scenario.states[0], extra=extra))
+    words = {"object": name, "place": place}
+    target = len(scenario.states) - 1
+    scenario.edits.append(Edit(0, target, "add", words))
+    scenario.edits.append(Edit(target, 0, "remove", words))

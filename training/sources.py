@@ -1,0 +1,116 @@
+"""The data packages nano learns from: fetched from npm, checked against their hashes, read into arrays.
+
+Both are MIT: the Fluent Emoji 3D pictures (Microsoft, packed by LobeHub) and emojibase's English names for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+PICTURES = ("@lobehub/fluent-emoji-3d@1.1.0", "lobehub-fluent-emoji-3d-1.1.0.tgz")
+NAMES = ("emojibase-data@17.0.0", "emojibase-data-17.0.0.tgz")
+SHA256 = {
+    PICTURES[1]: "c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58",
+    NAMES[1]: "d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",
+}
+GROUPS = {0: "faces", 1: "people", 3: "animals", 4: "food", 5: "travel", 6: "activities", 7: "objects"}
+HELD_OUT_SHARE = 0.08
+
+
+class SourceError(Exception):
+    """A data package could not be fetched, or is not the one that nano was made from."""
+
+
+@dataclass(frozen=True)
+class Cutouts:
+    """Emoji with transparency: `pixels` is (N, P, P, 4) uint8, `names` and `held_out` have N entries."""
+
+    pixels: np.ndarray
+    names: list[str]
+    held_out: np.ndarray
+
+    def choices(self, held_out: bool) -> np.ndarray:
+        """Indices of the objects of one side of the split."""
+        return np.flatnonzero(self.held_out == held_out)
+
+
+def fetch(folder: Path) -> None:
+    """Fetch both packages into `folder` with `npm pack`, unless they are there, and check their hashes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for package, archive in (PICTURES, NAMES):
+        if not (folder / archive).exists():
+            # S603: the arguments are the constants above, and npm lies where PATH says.
+            command = ["npm", "pack", "--silent", package]
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        verify(folder / archive)
+
+
+def verify(archive: Path) -> None:
+    """Raise SourceError unless `archive` has the SHA-256 written in this module."""
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if digest != SHA256[archive.name]:
+        raise SourceError(f"{archive}: SHA-256 is {digest}, expected {SHA256[archive.name]}")
+
+
+def load_cutouts(folder: Path, pixels: int) -> Cutouts:
+    """Read the named emoji at `pixels` square; decoded once, then mapped from a file in `folder`."""
+    index, array = folder / f"cutouts-{pixels}.json", folder / f"cutouts-{pixels}.npy"
+    if not index.exists():
+        fetch(folder)
+        found = decode(folder, pixels)
+        np.save(array, np.stack([picture for _, _, picture in found]))
+        index.write_text(json.dumps([[code, name] for code, name, _ in found]))
+    entries = json.loads(index.read_text())
+    held_out = np.array([is_held_out(code) for code, _ in entries])
+    return Cutouts(np.load(array, mmap_mode="r"), [name for _, name in entries], held_out)
+
+
+def decode(folder: Path, pixels: int) -> list[tuple[str, str, np.ndarray]]:
+    """(code, name, RGBA picture) of every emoji that has a name and is a cut-out rather than a tile."""
+    names = read_names(folder / NAMES[1])
+    found = []
+    with tarfile.open(folder / PICTURES[1]) as archive:
+        for member in sorted(archive.getmembers(), key=lambda member: member.name):
+            code = plain_code(Path(member.name).stem)
+            if code in names and member.name.endswith(".webp"):
+                picture = decode_picture(archive.extractfile(member).read(), pixels)  # type: ignore[union-attr]
+                if 0.12 < (picture[..., 3] > 127).mean() < 0.9:
+                    found.append((code, names[code], picture))
+    return found
+
+
+def decode_picture(data: bytes, pixels: int) -> np.ndarray:
+    """RGBA (P, P, 4) uint8 of one webp."""
+    picture = Image.open(io.BytesIO(data)).convert("RGBA").resize((pixels, pixels), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
+
+
+def read_names(archive: Path) -> dict[str, str]:
+    """English names by code of the emoji in GROUPS, without their skin-tone variants."""
+    with tarfile.open(archive) as tar:
+        entries = json.load(tar.extractfile("package/en/compact.json"))  # type: ignore[arg-type]
+    return {plain_code(e["hexcode"]): plain_name(e["label"]) for e in entries if e.get("group") in GROUPS}
+
+
+def plain_code(code: str) -> str:
+    """A code in lower case without variation selectors, on which both packages agree."""
+    return "-".join(part for part in code.lower().split("-") if part != "fe0f")
+
+
+def plain_name(label: str) -> str:
+    """A label as a person would type it."""
+    return label.lower().replace("’", "'").replace(":", "").replace(",", "")
+
+
+def is_held_out(code: str) -> bool:
+    """Whether an object is kept for evaluation; by hash, so that it never depends on what else is there."""
+    return hashlib.sha256(code.encode()).digest()[0] < 256 * HELD_OUT_SHARE

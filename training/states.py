@@ -1,0 +1,77 @@
+"""A picture as a state: what is behind, what stands in it, what was done to it. An edit changes one attribute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from training.canvas import Size, blend, from_bytes, luminance, rgb, to_bytes
+from training.effects import EFFECTS
+from training.scenes import COLOURS, paint
+from training.sources import Cutouts
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """A cut-out in a picture: its centre as shares of height and width, its size as a share of the short side."""
+
+    index: int
+    y: float
+    x: float
+    scale: float
+    flip: bool = False
+    colour: str | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that decides a picture. `effect` names one of EFFECTS, `background` is what `paint` takes."""
+
+    background: str
+    seed: int
+    subject: Sprite | None
+    extra: Sprite | None = None
+    effect: str | None = None
+
+
+def render(state: State, size: Size, cutouts: Cutouts) -> np.ndarray:
+    """The picture of `state`, (H, W, 3) uint8, the same each time."""
+    picture = paint(state.background, state.seed, size)
+    for sprite in (state.subject, state.extra):
+        if sprite is not None:
+            picture = place(picture, sprite, cutouts)
+    if state.effect is not None:
+        picture = EFFECTS[state.effect](np.random.default_rng(state.seed + 1), picture)
+    return to_bytes(picture)
+
+
+def place(picture: np.ndarray, sprite: Sprite, cutouts: Cutouts) -> np.ndarray:
+    """`picture` with a sprite composited over it."""
+    colour, alpha = layer(sprite, picture.shape[:2], cutouts)
+    return blend(picture, colour, alpha)
+
+
+def layer(sprite: Sprite, size: Size, cutouts: Cutouts) -> tuple[np.ndarray, np.ndarray]:
+    """A sprite alone: its colours (H, W, 3) and its alpha (H, W), both in 0–1."""
+    pixels = max(1, round(sprite.scale * min(size)))
+    image = Image.fromarray(np.ascontiguousarray(cutouts.pixels[sprite.index]))
+    image = image.resize((pixels, pixels), Image.Resampling.BICUBIC)
+    if sprite.flip:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    full = Image.new("RGBA", (size[1], size[0]))
+    full.paste(image, (round(sprite.x * size[1] - pixels / 2), round(sprite.y * size[0] - pixels / 2)))
+    array = from_bytes(np.asarray(full))
+    colour = array[..., :3] if sprite.colour is None else tint(array[..., :3], sprite.colour)
+    return colour, array[..., 3]
+
+
+def tint(picture: np.ndarray, colour: str) -> np.ndarray:
+    """`picture` in shades of one of COLOURS: from black through the colour at middle grey to white."""
+    light = luminance(picture)[..., None]
+    target = rgb(COLOURS[colour])
+    middle = 0.62
+    dark = target * light / middle
+    pale = target + (1 - target) * (light - middle) / (1 - middle)
+    return np.where(light < middle, dark, pale * 0.85 + 0.15 * target).astype(np.float32)
