@@ -2,14 +2,16 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from openkontext.contract import InvalidParameters, Problem, parse
-from openkontext.engine import CheckpointError, Engine, Step
 from openkontext.media.images import ImageLimits, decode, encode, inspect
+
+if TYPE_CHECKING:
+    from openkontext.engine import Engine, Step
 
 FORMATS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
 
@@ -36,7 +38,7 @@ def edit_file(
         engine = _load(model, device, bar)
         task = bar.add_task("editing", total=parameters.num_inference_steps)
 
-        def on_step(step: Step) -> None:
+        def on_step(step: "Step") -> None:
             bar.update(task, completed=step.step)
 
         started = time.monotonic()
@@ -57,7 +59,10 @@ def edit_file(
     console.print(f"{out}: {size}, seed {result.seed}, {seconds:.1f} s", markup=False)
 
 
-def _load(model: str, device: str | None, bar: Progress) -> Engine:
+def _load(model: str, device: str | None, bar: Progress) -> "Engine":
+    # Here and not above: it takes seconds, and what is wrong with the request is said before.
+    from openkontext.engine import CheckpointError, Engine
+
     task = bar.add_task(f"loading {model}", total=None)
 
     def on_progress(part: str, done: int, total: int) -> None:
