@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from openkontext.contract import InvalidParameters, Problem, parse
-from openkontext.media.images import ImageLimits, decode, encode, inspect
+from openkontext.media.images import ImageLimits, decode, encode
 
 if TYPE_CHECKING:
     from openkontext.engine import Engine, Step
@@ -29,10 +29,7 @@ def edit_file(
     parameters, _ = parse(fields | {"input_image": str(picture), "output_format": FORMATS[out.suffix.lower()]})
     if not out.parent.is_dir():
         raise InvalidParameters([f"--out: the folder {out.parent} doesn't exist"])
-    limits = ImageLimits()
-    data = picture.read_bytes()
-    inspect(data, limits)
-    image = decode(data, limits)
+    image = decode(picture.read_bytes(), ImageLimits())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         engine = _load(model, device, bar)

@@ -12,7 +12,7 @@ from openkontext.media import datauri
 from openkontext.media.blobs import BlobNotFound
 from openkontext.media.images import ImageLimits, inspect
 from openkontext.media.urls import check_url
-from openkontext.store import InsufficientCredits, Key, QueueFull, RateLimited, Submitted
+from openkontext.store import InsufficientCredits, Key, QueueFull, RateLimited, Submitted, input_key
 
 from .addresses import is_own, own_file
 from .auth import authenticate
@@ -98,7 +98,7 @@ def _keep_picture(services: Services, edit: Edit, job_id: str) -> dict[str, Any]
     """Put the picture where the worker finds it; a copy of its own, since an earlier output may be erased meanwhile."""
     if edit.url:
         return {"kind": "url", "url": edit.url}
-    key = f"inputs/{job_id}"
+    key = input_key(job_id)
     if edit.picture is not None:
         services.blobs.put(key, edit.picture)
         return {"kind": "blob", "key": key}

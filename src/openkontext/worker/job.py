@@ -12,7 +12,7 @@ from openkontext.contract import Problem
 from openkontext.engine import Engine, Step
 from openkontext.media.blobs import Blobs
 from openkontext.media.fetch import FetchPolicy, fetch
-from openkontext.media.images import CONTENT_TYPES, ImageLimits, decode, encode, inspect
+from openkontext.media.images import CONTENT_TYPES, ImageLimits, decode, encode
 from openkontext.safety import ImageClassifier, Verdict, check
 from openkontext.store import Claim, output_key
 
@@ -99,7 +99,6 @@ class Desk:
             data = fetch(source["url"], self.fetch_policy)
         else:
             data = self.blobs.get(source["key"])
-        inspect(data, self.limits)
         return decode(data, self.limits)
 
     def _keep(self, claim: Claim, image: Image.Image) -> dict[str, Any]:
