@@ -11,6 +11,7 @@ import numpy as np
 
 from training.canvas import Size
 from training.effects import EFFECTS
+from training.photos import HELD_OUT, PHOTOS
 from training.scenes import COLOURS, SCENES
 from training.sources import Cutouts
 from training.states import Sprite, State
@@ -30,6 +31,8 @@ ADDABLE = (
     "sunflower", "blue heart", "green apple", "hot beverage", "watermelon", "basketball", "crescent moon", "fire",
     "bird", "snail",
 )  # fmt: skip
+# The share of scenarios that are about a photo alone, with nothing in front.
+PLAIN_PHOTOS = 0.125
 CLEARABLE = ("snow", "fog", "rain")
 
 
@@ -56,17 +59,21 @@ def draw_scenario(rng: np.random.Generator, cutouts: Cutouts, held_out: bool = F
     base = draw_base(rng, cutouts, held_out)
     scenario = Scenario([base], [])
     name = cutouts.names[base.subject.index] if base.subject else ""
-    add_backgrounds(rng, scenario)
     add_effects(rng, scenario)
-    add_tints(rng, scenario, name)
     add_extra(rng, scenario, cutouts)
+    if base.subject is None:
+        return scenario
+    add_backgrounds(rng, scenario)
+    add_tints(rng, scenario, name)
     scenario.states.append(replace(base, subject=None))
     scenario.edits.append(Edit(0, len(scenario.states) - 1, "remove", {"object": name}))
     return scenario
 
 
 def draw_base(rng: np.random.Generator, cutouts: Cutouts, held_out: bool) -> State:
-    """One subject, large and near the middle, before a random background."""
+    """One subject, large and near the middle, before a random background; one in eight is a photo as it is."""
+    if rng.random() < PLAIN_PHOTOS:
+        return State(draw_photo(rng, held_out), draw_seed(rng), None)
     subject = Sprite(
         index=int(rng.choice(cutouts.choices(held_out))),
         y=rng.uniform(0.46, 0.6),
@@ -74,13 +81,20 @@ def draw_base(rng: np.random.Generator, cutouts: Cutouts, held_out: bool) -> Sta
         scale=rng.uniform(0.5, 0.85),
         flip=bool(rng.integers(2)),
     )
-    return State(draw_background(rng), draw_seed(rng), subject)
+    return State(draw_background(rng, held_out), draw_seed(rng), subject)
 
 
-def draw_background(rng: np.random.Generator) -> str:
-    """A name that `paint` takes: a scene half of the time."""
-    kinds = (list(SCENES), ["texture"], list(COLOURS))
-    return str(rng.choice(kinds[rng.choice(3, p=(0.5, 0.35, 0.15))]))
+def draw_background(rng: np.random.Generator, held_out: bool) -> str:
+    """What is behind the subject: most often a scene."""
+    kind = rng.choice(4, p=(0.45, 0.2, 0.12, 0.23))
+    if kind == 3:
+        return draw_photo(rng, held_out)
+    return str(rng.choice((list(SCENES), ["texture"], list(COLOURS))[kind]))
+
+
+def draw_photo(rng: np.random.Generator, held_out: bool) -> str:
+    """A photo's name, from one side of the split."""
+    return str(rng.choice(HELD_OUT if held_out else [name for name in PHOTOS if name not in HELD_OUT]))
 
 
 def draw_seed(rng: np.random.Generator) -> int:
@@ -99,7 +113,7 @@ def add_backgrounds(rng: np.random.Generator, scenario: Scenario) -> None:
         background = scenario.states[target].background
         family = "plain background" if background in COLOURS else "background"
         sources = [member for member in members if scenario.states[member].background != background]
-        if background != "texture":
+        if background in SCENES or background in COLOURS:
             scenario.edits.extend(Edit(source, target, family, {"background": background}) for source in sources)
 
 

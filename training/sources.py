@@ -1,6 +1,7 @@
-"""The data packages nano learns from: fetched from npm, checked against their hashes, read into arrays.
+"""The data packages nano learns from: fetched, checked against their hashes, read into arrays.
 
-Both are MIT: the Fluent Emoji 3D pictures (Microsoft, packed by LobeHub) and emojibase's English names for them.
+The Fluent Emoji 3D pictures (Microsoft, packed by LobeHub) and emojibase's English names for them are MIT; see
+`photos` for the rest.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import io
 import json
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from training import photos
+
 PICTURES = ("@lobehub/fluent-emoji-3d@1.1.0", "lobehub-fluent-emoji-3d-1.1.0.tgz")
 NAMES = ("emojibase-data@17.0.0", "emojibase-data-17.0.0.tgz")
 SHA256 = {
     PICTURES[1]: "c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58",
     NAMES[1]: "d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",
-}
+} | photos.SHA256
 GROUPS = {0: "faces", 1: "people", 3: "animals", 4: "food", 5: "travel", 6: "activities", 7: "objects"}
 HELD_OUT_SHARE = 0.08
 
@@ -32,11 +36,15 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class Cutouts:
-    """Emoji with transparency: `pixels` is (N, P, P, 4) uint8, `names` and `held_out` have N entries."""
+    """Emoji with transparency: `pixels` is (N, P, P, 4) uint8, `names` and `held_out` have N entries.
+
+    `photos` are whole pictures, (H, W, 3) uint8 each, in the order of `photos.PHOTOS`.
+    """
 
     pixels: np.ndarray
     names: list[str]
     held_out: np.ndarray
+    photos: Sequence[np.ndarray] = ()
 
     def choices(self, held_out: bool) -> np.ndarray:
         """Indices of the objects of one side of the split."""
@@ -44,13 +52,15 @@ class Cutouts:
 
 
 def fetch(folder: Path) -> None:
-    """Fetch both packages into `folder` with `npm pack`, unless they are there, and check their hashes."""
+    """Fetch every package that `folder` lacks, the emoji with `npm pack`, and check their hashes."""
     folder.mkdir(parents=True, exist_ok=True)
     for package, archive in (PICTURES, NAMES):
         if not (folder / archive).exists():
             # S603: the arguments are the constants above, and npm lies where PATH says.
             command = ["npm", "pack", "--silent", package]
             subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    photos.fetch_archives(folder)
+    for archive in SHA256:
         verify(folder / archive)
 
 
@@ -62,16 +72,22 @@ def verify(archive: Path) -> None:
 
 
 def load_cutouts(folder: Path, pixels: int) -> Cutouts:
-    """Read the named emoji at `pixels` square; decoded once, then mapped from a file in `folder`."""
+    """Read the named emoji at `pixels` square, and the photos; decoded once, then mapped from files in `folder`."""
     index, array = folder / f"cutouts-{pixels}.json", folder / f"cutouts-{pixels}.npy"
+    kept = [folder / f"photo-{name}.npy" for name in photos.PHOTOS]
     if not index.exists():
         fetch(folder)
         found = decode(folder, pixels)
         np.save(array, np.stack([picture for _, _, picture in found]))
         index.write_text(json.dumps([[code, name] for code, name, _ in found]))
+    if not all(path.exists() for path in kept):
+        fetch(folder)
+        for path, picture in zip(kept, photos.decode_photos(folder), strict=True):
+            np.save(path, picture)
     entries = json.loads(index.read_text())
     held_out = np.array([is_held_out(code) for code, _ in entries])
-    return Cutouts(np.load(array, mmap_mode="r"), [name for _, name in entries], held_out)
+    pictures = [np.load(path, mmap_mode="r") for path in kept]
+    return Cutouts(np.load(array, mmap_mode="r"), [name for _, name in entries], held_out, pictures)
 
 
 def decode(folder: Path, pixels: int) -> list[tuple[str, str, np.ndarray]]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from training.canvas import Size, blend, from_bytes, luminance, rgb, to_bytes
 from training.effects import EFFECTS
+from training.photos import PHOTOS, crop
 from training.scenes import COLOURS, paint
 from training.sources import Cutouts
 
@@ -27,7 +28,7 @@ class Sprite:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that decides a picture. `effect` names one of EFFECTS, `background` is what `paint` takes."""
+    """Everything that decides a picture. `effect` is one of EFFECTS, `background` what `paint` takes or a photo."""
 
     background: str
     seed: int
@@ -38,13 +39,20 @@ class State:
 
 def render(state: State, size: Size, cutouts: Cutouts) -> np.ndarray:
     """The picture of `state`, (H, W, 3) uint8, the same each time."""
-    picture = paint(state.background, state.seed, size)
+    picture = draw(state, size, cutouts)
     for sprite in (state.subject, state.extra):
         if sprite is not None:
             picture = place(picture, sprite, cutouts)
     if state.effect is not None:
         picture = EFFECTS[state.effect](np.random.default_rng(state.seed + 1), picture)
     return to_bytes(picture)
+
+
+def draw(state: State, size: Size, cutouts: Cutouts) -> np.ndarray:
+    """What is behind, (H, W, 3) in 0–1."""
+    if state.background in PHOTOS:
+        return crop(cutouts.photos[list(PHOTOS).index(state.background)], state.seed, size)
+    return paint(state.background, state.seed, size)
 
 
 def place(picture: np.ndarray, sprite: Sprite, cutouts: Cutouts) -> np.ndarray:

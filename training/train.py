@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from pathlib import Path
 
 import numpy as np
@@ -87,16 +86,14 @@ def train(nano: Nano, pairs: Pairs, folder: Path, minutes: float, count: int, on
     trainer = Trainer(nano, folder / "nano.pt")
     if nano.device.type == "cpu":
         speed_up(nano.transformer)
-    else:
-        nano.transformer.compile_repeated_blocks(dynamic=True)
+    nano.transformer.compile_repeated_blocks(dynamic=True)
     clock = Clock(minutes * 60, trainer.spent)
-    rng, report, save, picture = np.random.default_rng(trainer.step), Every(20), Every(180), Every(600)
+    rng, report, save, picture = np.random.default_rng(trainer.step), Every(20), Every(180), Every(1200)
     losses: list[Tensor] = []
     try:
         while clock.share < 1:
             losses.append(trainer.update(pairs, rng, count, clock.share))
             if report():
-                share_cores()
                 print(progress(trainer, clock, losses), flush=True)
                 losses.clear()
             if save():
@@ -113,9 +110,3 @@ def progress(trainer: Trainer, clock: Clock, losses: list[Tensor]) -> str:
     loss = float(torch.stack(losses).mean())
     speed, left = trainer.samples / clock.spent, (clock.budget - clock.spent) / 60
     return f"nano  step {trainer.step}  loss {loss:.4f}  {speed:.1f} samples/s  {left:.1f} min left"
-
-
-def share_cores() -> None:
-    """Use one core while others keep the machine busy: a second thread then waits more than it works."""
-    cores = os.cpu_count() or 1
-    torch.set_num_threads(1 if os.getloadavg()[0] > 2 * cores else cores)

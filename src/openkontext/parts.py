@@ -27,6 +27,7 @@ def open_store(settings: Settings) -> Store:
         history_days=settings.history_days,
         queue_timeout_seconds=settings.queue_timeout,
         queue_limit=settings.queue_limit,
+        upload_seconds=settings.upload_lifetime,
     )
     store = Store.open(settings.database, settings=chosen)
     store.migrate()

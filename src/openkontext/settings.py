@@ -34,9 +34,11 @@ class Settings(BaseSettings):
     price: Decimal = _setting(Decimal("0.04"), "Credits an edit costs.", ge=0)
     local_credits: Decimal = _setting(Decimal(1000), "Credits of the account `local`, made at the first start.", ge=0)
     queue_limit: int = _setting(1000, "Requests that may wait; more are answered 503.", ge=1)
+    poll_limit: int = _setting(6000, "Polls a minute that one gateway answers to a key; 0 is no limit.", ge=0)
     queue_timeout: float = _setting(3600.0, "Seconds after which a request that no worker took is FAILED.", gt=0)
     retention: float = _setting(3600.0, "Seconds a result and its files live after the request ended.", gt=0)
     history_days: float = _setting(30.0, "Days a slim row of an ended request is kept for accounting.", ge=0)
+    upload_lifetime: float = _setting(86400.0, "Seconds an uploaded picture is kept after its last upload.", gt=0)
     sync_timeout: float = _setting(60.0, "Seconds after which v1 answers 504 while the request goes on.", gt=0)
 
     lease: float = _setting(15.0, "Seconds a worker's hold on a request lasts without a heartbeat.", gt=0)
@@ -58,10 +60,14 @@ class Settings(BaseSettings):
     fetch_allow_hosts: Names = _setting(
         frozenset(), "Comma-separated host or host:port names that may be fetched though their address is private."
     )
+    webhook_allow_hosts: Names = _setting(
+        frozenset(), "Comma-separated host or host:port names that webhooks may reach though their address is private."
+    )
+    webhook_timeout: float = _setting(10.0, "Seconds a webhook's receiver gets to answer.", gt=0)
     safety_threshold: float = _setting(0.8, "NSFW score (0 to 1) from which a picture is blocked.", ge=0, le=1)
     log_level: str = _setting("info", "debug, info, warning or error.")
 
-    @field_validator("trusted_proxies", "fetch_allow_hosts", mode="before")
+    @field_validator("trusted_proxies", "fetch_allow_hosts", "webhook_allow_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

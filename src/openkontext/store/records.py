@@ -20,6 +20,7 @@ class StoreSettings:
     queue_timeout_seconds: float = 3600.0
     queue_limit: int = 1000
     busy_timeout_seconds: float = 10.0
+    upload_seconds: float = 86400.0
 
 
 @dataclass(frozen=True)
