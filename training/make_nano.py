@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from transformers import CLIPTokenizer
 
-from training.evaluate import draw_cases, evaluate_checkpoint
+from training.evaluate import SHOWN, draw_cases, evaluate_checkpoint
 from training.export import export
 from training.latents import encode_pictures, make_shards, measure_latents, read_shards
 from training.nano import Nano, sample
@@ -123,7 +123,7 @@ def train_nano(run: Run, nano: Nano) -> Nano:
 @torch.no_grad()
 def save_grid(run: Run, nano: Nano, path: Path) -> None:
     """A picture of held-out edits as they are now: reference, result and target in each row of three, six abreast."""
-    cases = draw_cases(run.cutouts, per_family=2, size=(run.options.size, run.options.size))
+    cases = draw_cases(run.cutouts, per_family=2, size=(run.options.size, run.options.size), seed=SHOWN)
     references = np.stack([case.reference for case in cases])
     config = run.vae.config
     latents = (encode_pictures(run.vae, references, run.device).float() - config.shift_factor) * config.scaling_factor

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluate import Case, draw_cases, judge
+from training.evaluate import ON_PHOTOS, Case, draw_cases, judge
+from training.photos import HELD_OUT, PHOTOS
 from training.phrases import FAMILIES
 from training.scenarios import ADDABLE, draw_scenario
 from training.sources import Cutouts
@@ -19,7 +20,9 @@ def cutouts() -> Cutouts:
     pixels = np.zeros((len(names), 48, 48, 4), np.uint8)
     pixels[..., :3] = np.random.default_rng(0).integers(0, 256, (len(names), 1, 1, 3))
     pixels[..., 3] = (np.hypot(y, x) < 0.9) * 255
-    return Cutouts(pixels, names, np.array([False] * (len(names) - 1) + [True]))
+    ramp = np.linspace(0, 200, 160, dtype=np.uint8)
+    photos = [np.stack(np.broadcast_arrays(ramp[:, None], ramp, np.uint8(90)), -1)] * len(PHOTOS)
+    return Cutouts(pixels, names, np.array([False] * (len(names) - 1) + [True]), photos)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,13 @@ def test_copying_fails(cases: list[Case]) -> None:
     assert [] == [(case.family, case.prompt) for case in cases if judge(case, case.reference).passed]
 
 
+def test_photos_are_judged_alone(cutouts: Cutouts) -> None:
+    """A photo's cases are of whole pictures, with nothing in front."""
+    cases = draw_cases(cutouts, 1, (128, 128), ON_PHOTOS, photos=True)
+    assert list(ON_PHOTOS) == [case.family for case in cases]
+    assert [] == [case.family for case in cases if not judge(case, case.target).passed]
+
+
 def test_damage_elsewhere_fails(cases: list[Case]) -> None:
     """The right background around a subject that was lost is judged a failure."""
     case = next(case for case in cases if case.family == "plain background")
@@ -55,13 +65,15 @@ def test_scenarios_take_subjects_from_one_side(cutouts: Cutouts) -> None:
     """Held-out objects are the subjects of evaluation, never of training."""
     rng = np.random.default_rng(1)
     for held_out in (False, True):
-        subjects = {draw_scenario(rng, cutouts, held_out).states[0].subject.index for _ in range(20)}  # type: ignore[union-attr]
-        assert {held_out} == {bool(cutouts.held_out[index]) for index in subjects}
+        bases = [draw_scenario(rng, cutouts, held_out).states[0] for _ in range(30)]
+        assert {held_out} == {bool(cutouts.held_out[base.subject.index]) for base in bases if base.subject}
+        assert {held_out} == {base.background in HELD_OUT for base in bases if base.background in PHOTOS}
 
 
 def test_edits_change_one_attribute(cutouts: Cutouts) -> None:
     """Source and target of an edit differ in background (with its seed), subject, extra or effect alone."""
     scenario = draw_scenario(np.random.default_rng(2), cutouts)
+    assert scenario.states[0].subject
     for edit in scenario.edits:
         source, target = scenario.states[edit.source], scenario.states[edit.target]
         fields = ("background", "subject", "extra", "effect")

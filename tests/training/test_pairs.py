@@ -1,0 +1,40 @@
+"""What guidance means to nano, and what it learns without a prompt."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from training.latents import Shard
+from training.nano import FULL_GUIDANCE, draw_guidance, guided
+from training.pairs import EMPTY_PROMPTS, Pairs
+from training.scenarios import Edit
+
+
+@pytest.mark.parametrize(("guidance", "share"), [(0.0, 0.0), (3.5, 0.5), (FULL_GUIDANCE, 1.0), (10.0, 1.3)])
+def test_guidance_leads_from_the_reference_past_the_target(guidance: float, share: float) -> None:
+    """0 leaves the picture alone, 7 is the edit as drawn, 10 goes beyond it."""
+    reference, target = torch.full((1, 16, 4, 4), 2.0), torch.full((1, 16, 4, 4), 4.0)
+    found = guided(reference, target, torch.tensor([guidance]))
+    assert torch.allclose(torch.full_like(found, 2.0 + 2.0 * share), found)
+
+
+def test_most_samples_have_the_default_guidance() -> None:
+    """Two of three; the rest lie anywhere in 0–10."""
+    torch.manual_seed(0)
+    drawn = draw_guidance(3000, torch.device("cpu"))
+    assert 0.67 == pytest.approx((drawn == FULL_GUIDANCE).float().mean().item(), abs=0.03)
+    assert drawn.min() < 0.1
+    assert drawn.max() > 9.9
+
+
+def test_nothing_asked_for_is_nothing_changed() -> None:
+    """An empty prompt's target is its reference; any other's is not."""
+    latents = torch.arange(2.0).view(2, 1, 1, 1).expand(2, 16, 4, 4).half()
+    pairs = Pairs([Shard((32, 32), latents, [Edit(0, 1, "darker")])], shift=0.0, scale=1.0)
+    batch = pairs.draw(np.random.default_rng(0), 2000)
+    empty = torch.tensor([prompt == "" for prompt in batch.prompts])
+    assert EMPTY_PROMPTS == pytest.approx(empty.float().mean().item(), abs=0.02)
+    assert torch.equal(batch.targets[:, 0, 0, 0], (~empty).float())
+    assert not batch.references.any()
