@@ -1,11 +1,13 @@
 """What other processes do to a store in the tests: ``actors.py ACTION DATABASE [ARGUMENT …]``."""
 
+import contextlib
 import os
 import resource
 import signal
 import sys
+from typing import Any
 
-from openkontext.store import Key, Store, StoreUnavailable
+from openkontext.store import Idempotency, InsufficientCredits, Key, Store, StoreUnavailable
 
 
 def main() -> None:
@@ -28,6 +30,23 @@ def submit_and_die(path: str, secret: str) -> None:
     store = Store.open(path)
     print(submit(store, known(store, secret)), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def submit_once(path: str, secret: str, count: str) -> None:
+    """Submit under so many idempotency keys, which others use too; prints the job of each."""
+    store = Store.open(path)
+    key = known(store, secret)
+    for number in range(int(count)):
+        print(submit(store, key, idempotency=Idempotency(f"order-{number}", "a" * 64)), flush=True)
+
+
+def spend(path: str, secret: str, count: str) -> None:
+    """Try to submit so often; prints the jobs that were accepted."""
+    store = Store.open(path)
+    key = known(store, secret)
+    for _ in range(int(count)):
+        with contextlib.suppress(InsufficientCredits):
+            print(submit(store, key), flush=True)
 
 
 def migrate(path: str) -> None:
@@ -58,14 +77,16 @@ def known(store: Store, secret: str) -> Key:
     return key
 
 
-def submit(store: Store, key: Key) -> str:
+def submit(store: Store, key: Key, **options: Any) -> str:
     url = {"kind": "url", "url": "https://example.com/a.png"}
-    return store.submit(key, {"prompt": "x"}, url, price=1, weight=1, steps=4).job.id
+    return store.submit(key, {"prompt": "x"}, url, price=1, weight=1, steps=4, **options).job.id
 
 
 ACTIONS = {
     "claim_some": claim_some,
     "submit_and_die": submit_and_die,
+    "submit_once": submit_once,
+    "spend": spend,
     "migrate": migrate,
     "fill_the_disk": fill_the_disk,
 }

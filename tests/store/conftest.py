@@ -1,6 +1,7 @@
 """A store of its own for each test, on a clock that only the test moves."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -92,6 +93,34 @@ def submit(store: Store, key: Key) -> Callable[..., Submitted]:
         return to.submit(by, parameters, source, **values)
 
     return submit
+
+
+@pytest.fixture
+def tables(database: Path) -> Callable[[str], list[dict[str, Any]]]:
+    """All rows of a table, as they lie in the file."""
+
+    def rows(table: str) -> list[dict[str, Any]]:
+        connection = sqlite3.connect(database)
+        connection.row_factory = sqlite3.Row
+        found = [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
+        connection.close()
+        return found
+
+    return rows
+
+
+@pytest.fixture
+def act() -> Callable[[list["subprocess.Popen[str]"]], list[list[str]]]:
+    """Lets actors act, all at once; returns the lines that each printed."""
+
+    def go(actors: list["subprocess.Popen[str]"]) -> list[list[str]]:
+        for actor in actors:
+            assert actor.stdin is not None
+            actor.stdin.write("go\n")
+            actor.stdin.flush()
+        return [actor.communicate(timeout=60)[0].splitlines() for actor in actors]
+
+    return go
 
 
 @pytest.fixture

@@ -18,18 +18,12 @@ def wall_clock(clock) -> None:
     clock.now = time.time()
 
 
-def go(actors: list[Actor]) -> list[list[str]]:
-    """Let all act at once; returns the lines that each printed."""
-    for actor in actors:
-        actor.stdin.write("go\n")
-        actor.stdin.flush()
-    return [actor.communicate(timeout=60)[0].splitlines() for actor in actors]
-
-
-def test_no_job_is_claimed_twice_or_lost(store: Store, account: Account, submit, start_actor: Callable[..., Actor]):
+def test_no_job_is_claimed_twice_or_lost(
+    store: Store, account: Account, submit, start_actor: Callable[..., Actor], act
+):
     """Three processes empty one queue: every job is claimed by exactly one of them, and ends."""
     submitted = {submit().job.id for _ in range(90)}
-    claims = go([start_actor("claim_some", name, "30") for name in ("a", "b", "c")])
+    claims = act([start_actor("claim_some", name, "30") for name in ("a", "b", "c")])
     claimed = [job_id for lines in claims for job_id in lines]
     assert sorted(claimed) == sorted(submitted)
     assert {store.job(job_id, account.id).state for job_id in submitted} == {State.COMPLETED}
@@ -37,23 +31,36 @@ def test_no_job_is_claimed_twice_or_lost(store: Store, account: Account, submit,
     assert store.verify_ledger() == []
 
 
-def test_accepted_job_survives_the_process(store: Store, account: Account, start_actor: Callable[..., Actor]):
+def test_accepted_job_survives_the_process(store: Store, account: Account, start_actor: Callable[..., Actor], act):
     """A process killed the moment its submit returned has not lost the job."""
     _, secret = store.create_key(account.id)
     actor = start_actor("submit_and_die", secret)
-    [[job_id]] = go([actor])
+    [[job_id]] = act([actor])
     assert actor.returncode == -9
     assert store.job(job_id, account.id).state is State.QUEUED
     assert store.claim("w").job_id == job_id
 
 
-def test_full_disk_is_said_and_nothing_is_half_done(store: Store, account: Account, start_actor: Callable[..., Actor]):
+def test_full_disk_is_said_and_nothing_is_half_done(
+    store: Store, account: Account, start_actor: Callable[..., Actor], act
+):
     """Where nothing can be written any more a submit is refused whole, and goes through once there is room."""
     _, secret = store.create_key(account.id, rpm=None)
-    [lines] = go([start_actor("fill_the_disk", secret)])
+    [lines] = act([start_actor("fill_the_disk", secret)])
     accepted = [line for line in lines if not line.startswith("unavailable")]
     assert len(accepted) == len(lines) - 1 >= 2
     assert lines[-1] in accepted
     assert store.queue_depth() == len(accepted)
     assert all(store.job(job_id, account.id) for job_id in accepted)
+    assert store.verify_ledger() == []
+
+
+def test_processes_spend_what_there_is(store: Store, start_actor: Callable[..., Actor], act):
+    """Two processes with credit for 50 submits of 200: exactly 50 are accepted."""
+    account = store.create_account("poor")
+    store.add_credits(account.id, 50)
+    _, secret = store.create_key(account.id, rpm=None)
+    accepted = act([start_actor("spend", secret, "100") for _ in range(2)])
+    assert len({job_id for lines in accepted for job_id in lines}) == 50
+    assert (store.balance(account.id), store.queue_depth()) == (0, 50)
     assert store.verify_ledger() == []

@@ -1,10 +1,11 @@
-"""Any order of submits, claims, deaths, zombies, cancels and expiries does to the store what it does to a model."""
+"""Any order of submits, replays, claims, deaths, zombies, cancels, deliveries and expiries does to the store what it
+does to a model.
+"""
 
 import functools
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,74 +17,27 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from openkontext.contract import State
 from openkontext.store import (
     Claim,
+    Idempotency,
+    IdempotencyConflict,
     InsufficientCredits,
     Key,
     LeaseLost,
     QueueFull,
     RateLimited,
+    ResultExpired,
     Store,
     StoreError,
-    StoreSettings,
+    TooManyWaiting,
 )
+from tests.store.model import DAY, FOREVER, KEYS, SETTINGS, ModelJob
 
-SETTINGS = StoreSettings(
-    lease_seconds=10, max_attempts=3, retention_seconds=100, history_days=1, queue_timeout_seconds=60, queue_limit=6
-)
-DAY = 86_400
+PICTURE = "data:,picture"
 FOLLOWS = {
     State.QUEUED: set(State) - {State.COMPLETED},
     State.PROCESSING: set(State) - {State.QUEUED},
     State.COMPLETED: {State.COMPLETED},
     State.FAILED: {State.FAILED},
 }
-
-
-@dataclass
-class ModelJob:
-    """What is known of a job."""
-
-    id: str
-    key: int
-    price: int
-    tag: float
-    created_at: float
-    state: State = State.QUEUED
-    holder: Claim | None = None
-    lease_until: float = 0.0
-    attempt: int = 0
-    tries: int = 0
-    cancel: bool = False
-    ended_at: float | None = None
-    code: str | None = None
-    erased: bool = False
-
-    def unleased(self, now: float) -> bool:
-        return self.state is State.PROCESSING and self.lease_until <= now
-
-    def claimable(self, now: float) -> bool:
-        retried = self.unleased(now) and self.tries < SETTINGS.max_attempts and not self.cancel
-        return self.state is State.QUEUED or retried
-
-    def overdue(self, now: float) -> str | None:
-        """The code that reaping ends it with, if it does."""
-        patience = now - SETTINGS.queue_timeout_seconds
-        if self.state is State.QUEUED:
-            return "queue_timeout" if self.created_at <= patience else None
-        if not self.unleased(now):
-            return None
-        late = "queue_timeout" if self.lease_until <= patience else None
-        return "cancelled" if self.cancel else "worker_lost" if self.tries >= SETTINGS.max_attempts else late
-
-    def let_go(self, now: float) -> None:
-        self.holder, self.lease_until = None, now
-
-    def end(self, state: State, now: float, code: str | None = None) -> None:
-        self.state, self.code = (State.FAILED, "cancelled") if self.cancel else (state, code)
-        self.ended_at, self.holder = now, None
-
-    def shown(self, now: float) -> bool:
-        expired = self.ended_at is not None and self.ended_at + SETTINGS.retention_seconds <= now
-        return not (self.erased or expired)
 
 
 def outcome(call: Callable[[], Any]) -> tuple[Any, StoreError | None]:
@@ -118,6 +72,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model: dict[str, ModelJob] = {}
         self.seen: dict[str, State] = {}
         self.doomed: set[str] = set()
+        self.replays: dict[tuple[int, str], tuple[str, str, float]] = {}
         self.start_accounts()
 
     def start_accounts(self) -> None:
@@ -126,7 +81,7 @@ class StoreMachine(RuleBasedStateMachine):
         for account, credits in self.balances.items():
             self.store.add_credits(account, credits)
         self.keys: list[Key] = [
-            self.store.create_key(account.id, rpm=rpm)[0] for account, rpm in ((rich, None), (rich, 3), (poor, None))
+            self.store.create_key((rich, poor)[account].id, **limits)[0] for account, limits in KEYS
         ]
         self.virtual = [0.0, 0.0, 0.0]
         self.served = 0.0
@@ -138,15 +93,18 @@ class StoreMachine(RuleBasedStateMachine):
         return multiple(*(self.submit(key, 1, 5.0) for key in range(3)))
 
     @rule(target=jobs, key=st.integers(0, 2), price=st.integers(0, 3), weight=st.sampled_from([1.0, 5.0, 35.0]))
-    def submit(self, key: int, price: int, weight: float):
+    def submit(self, key: int, price: int, weight: float, idempotency: Idempotency | None = None):
         """Accepted, or refused for the first reason that holds."""
         refusal = self.refusal(key, price)
-        order = functools.partial(self.store.submit, self.keys[key], {}, {}, price=price, weight=weight, steps=4)
+        order = functools.partial(
+            self.store.submit, self.keys[key], {}, {}, price=price, weight=weight, steps=4, idempotency=idempotency
+        )
         submitted, error = outcome(order)
         assert type(error) is refusal
         if submitted is None:
             return multiple()
         job = submitted.job
+        assert not submitted.replayed
         tag = max(self.virtual[key], self.served)
         self.virtual[key] = tag + weight
         self.balances[job.account_id] -= price
@@ -154,9 +112,35 @@ class StoreMachine(RuleBasedStateMachine):
         self.model[job.id] = ModelJob(job.id, key, price, tag, self.now)
         return job.id
 
+    @rule(target=jobs, key=st.integers(0, 2), word=st.sampled_from("xy"), fingerprint=st.sampled_from("1112"))
+    def submit_once(self, key: int, word: str, fingerprint: str):
+        """The first under an idempotency key is a submit, and what follows within a day is that one again."""
+        account = self.keys[key].account_id
+        first, job_id, when = self.replays.get((account, word), ("", "", 0.0))
+        if when <= self.now - DAY:
+            submitted = self.submit(key, 1, 5.0, Idempotency(word, fingerprint))
+            if isinstance(submitted, str):
+                self.replays[account, word] = (fingerprint, submitted, self.now)
+            return submitted
+        order = functools.partial(self.store.submit, self.keys[key], {}, {}, price=1, weight=5.0, steps=4)
+        replayed, error = outcome(functools.partial(order, idempotency=Idempotency(word, fingerprint)))
+        gone = type(None) if self.model[job_id].shown(self.now) else ResultExpired
+        assert type(error) is (IdempotencyConflict if first != fingerprint else gone)
+        assert replayed is None or (replayed.job.id, replayed.replayed) == (job_id, True)
+        return multiple()
+
+    @rule(account=st.integers(0, 1), micros=st.integers(1, 3))
+    def grant(self, account: int, micros: int) -> None:
+        """Credits come at any time."""
+        account_id = list(self.balances)[account]
+        self.balances[account_id] += micros
+        assert self.store.add_credits(account_id, micros) == self.balances[account_id]
+
     def refusal(self, key: int, price: int) -> type[StoreError | None]:
         if key == 1 and self.tokens < 0.999:
             return RateLimited
+        if key == 0 and sum(job.state is State.QUEUED and job.key == 0 for job in self.model.values()) >= 4:
+            return TooManyWaiting
         if self.balances[self.keys[key].account_id] < price:
             return InsufficientCredits
         waiting = sum(job.state is State.QUEUED for job in self.model.values())
@@ -165,7 +149,9 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(target=claims, worker=st.sampled_from(["a", "b", "c"]))
     def claim(self, worker: str):
         """One of the claimable jobs of least virtual time, and none that another holds."""
-        eligible = [job for job in self.model.values() if job.claimable(self.now)]
+        leased = [job for job in self.model.values() if job.holder is not None and job.lease_until > self.now]
+        full = {job.key for job in leased if job.key == 2}
+        eligible = [job for job in self.model.values() if job.claimable(self.now) and job.key not in full]
         claim = self.store.claim(worker)
         if claim is None:
             assert eligible == []
@@ -174,7 +160,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert (job.tag, job.created_at) == min((other.tag, other.created_at) for other in eligible)
         assert job in eligible
         job.state, job.holder, job.lease_until = State.PROCESSING, claim, self.now + SETTINGS.lease_seconds
-        job.attempt, job.tries = job.attempt + 1, job.tries + 1
+        job.attempt, job.tries, job.preview = job.attempt + 1, job.tries + 1, None
         assert (claim.attempt, claim.lease_until) == (job.attempt, job.lease_until)
         self.served = max(self.served, job.tag)
         return claim
@@ -198,13 +184,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert type(error) is (type(None) if meant else LeaseLost)
         return meant
 
-    @rule(claim=claims, step=st.integers(0, 4))
-    def beat(self, claim: Claim, step: int) -> None:
+    @rule(claim=claims, step=st.integers(0, 4), preview=st.sampled_from([None, PICTURE]))
+    def beat(self, claim: Claim, step: int, preview: str | None) -> None:
         """The holder, late or not, keeps its lease and hears of a cancel; a zombie is told off."""
         job, told = self.model[claim.job_id], []
-        if self.holds(claim, lambda: told.append(self.store.beat(claim, step=step))):
+        if self.holds(claim, lambda: told.append(self.store.beat(claim, step=step, preview=preview))):
             assert told == [job.cancel]
             job.lease_until = self.now + SETTINGS.lease_seconds
+            job.preview = step if preview else job.preview
 
     @rule(claim=claims)
     def finish(self, claim: Claim) -> None:
@@ -267,6 +254,27 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             assert blobs == self.doom(job)
 
+    @rule(job_id=jobs)
+    def deliver(self, job_id: str) -> None:
+        """What is to be delivered but once goes with its delivery, and nothing else does."""
+        job = self.model[job_id]
+        once = job.key == 2 and job.state is State.COMPLETED and not job.erased
+        assert self.store.delivered(job_id) == (self.doom(job) if once else [])
+
+    @rule(job_id=jobs, keep=st.booleans())
+    def pin(self, job_id: str, keep: bool) -> None:
+        """A completed job stays as long as its owner likes."""
+        job = self.model[job_id]
+        change = self.store.pin if keep else self.store.unpin
+        answer = change(job_id, self.keys[job.key].account_id)
+        possible = job.state is State.COMPLETED and job.shown(self.now) and not (keep and job.key == 2)
+        assert (answer is not None) == possible
+        if possible and keep:
+            job.expires_at = self.now + FOREVER
+        elif possible and job.pinned:
+            job.expires_at = self.now + job.retention
+        job.pinned = keep if possible else job.pinned
+
     @rule()
     def reap(self) -> None:
         """What no worker will end, ends."""
@@ -318,14 +326,29 @@ class StoreMachine(RuleBasedStateMachine):
             if job is not None:
                 assert (job.state, job.attempt, job.tries) == (expected.state, expected.attempt, expected.tries)
                 assert (job.cancel_requested, job.ended_at) == (expected.cancel, expected.ended_at)
+                assert (job.expires_at, job.pinned, job.code) == (expected.expires_at, expected.pinned, expected.code)
                 assert job.state in FOLLOWS[self.seen.get(job.id, State.QUEUED)]
                 self.seen[job.id] = job.state
                 assert (self.store.result(job.id) or {}).get("code") == expected.code
 
     @invariant()
+    def progress_agrees(self) -> None:
+        """Every waiting job has its place, and every running one its preview."""
+        waiting = [job for job in self.model.values() if job.state is State.QUEUED]
+        for job in self.model.values():
+            if job.ended_at is None:
+                ahead = sum((other.tag, other.created_at) < (job.tag, job.created_at) for other in waiting)
+                progress = self.store.progress(job.id, self.keys[job.key].account_id)
+                assert progress is not None
+                assert progress.position == (1 + ahead if job in waiting else None)
+                assert (progress.preview_step, progress.preview is None) == (job.preview, job.preview is None)
+
+    @invariant()
     def books_agree(self) -> None:
-        """Balances are what was granted less what is held or taken."""
+        """Balances are what was granted less what is held or taken, and the sum of their entries: at every moment."""
         assert self.balances == {account: self.store.balance(account) for account in self.balances}
+        entries = {account: self.store.ledger(account) for account in self.balances}
+        assert self.balances == {account: sum(entry.amount for entry in books) for account, books in entries.items()}
 
     def teardown(self) -> None:
         """Whatever happened, every job comes to an end once there are workers again."""

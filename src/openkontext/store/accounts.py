@@ -2,9 +2,11 @@
 
 import hashlib
 import hmac
+import math
 import secrets
 from dataclasses import fields
 from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -20,13 +22,22 @@ _KEY = [keys.c[field.name] for field in fields(Key)]
 _ENTRY = [ledger.c[field.name] for field in fields(LedgerEntry)]
 
 _INSERT_ACCOUNT = sa.insert(accounts).returning(*_ACCOUNT)
+_ACCOUNTS = sa.select(*_ACCOUNT).order_by(accounts.c.name)
 _ACCOUNT_NAMED = sa.select(*_ACCOUNT).where(accounts.c.name == sa.bindparam("name"))
 _BALANCE = sa.select(accounts.c.balance).where(accounts.c.id == sa.bindparam("account"))
 
 # Keeps: the secret itself is nowhere, only its hash.
 _INSERT_KEY = sa.insert(keys).returning(*_KEY)
 _KEY_HASHED = sa.select(keys.c.hash, *_KEY).where(keys.c.hash == sa.bindparam("digest"))
-_REVOKE = sa.update(keys).where(keys.c.id == sa.bindparam("key"), keys.c.revoked_at.is_(None))
+_KEY_NUMBERED = sa.select(*_KEY).where(keys.c.id == sa.bindparam("key"))
+_KEYS = sa.select(*_KEY).where(keys.c.account_id == sa.bindparam("account")).order_by(keys.c.id)
+# Keeps: a key was revoked once, at the time that is noted.
+_REVOKE = (
+    sa.update(keys)
+    .where(keys.c.id == sa.bindparam("key"), keys.c.revoked_at.is_(None))
+    .values(revoked_at=sa.bindparam("now"))
+    .returning(keys.c.id)
+)
 
 _ENTRIES = sa.select(*_ENTRY).where(ledger.c.account_id == sa.bindparam("account")).order_by(ledger.c.id)
 
@@ -49,6 +60,11 @@ class Accounts(Database):
             row = connection.execute(_ACCOUNT_NAMED, {"name": name}).first()
         return Account(*row) if row else None
 
+    def accounts(self) -> list[Account]:
+        """All accounts, by name."""
+        with self._read() as connection:
+            return [Account(*row) for row in connection.execute(_ACCOUNTS)]
+
     def create_key(
         self,
         account_id: int,
@@ -56,24 +72,47 @@ class Accounts(Database):
         rpm: int | None = 60,
         label: str = "",
         expires_at: float | None = None,
+        may_edit: bool = True,
+        may_read_history: bool = True,
         may_disable_safety: bool = True,
+        may_manage: bool = True,
+        max_running: int | None = None,
+        max_queued: int | None = 100,
+        retention: float | None = None,
+        prompt_in_file: bool = True,
     ) -> tuple[Key, str]:
-        """A new key and its secret, which can't be had again; ``rpm`` submits a minute, None for no limit."""
-        if rpm is not None and rpm < 1:
-            raise ValueError(f"a key's limit must be at least 1 request a minute, not {rpm}")
+        """A new key and its secret, which can't be had again. What the limits mean is said at `Key`.
+
+        Raises ValueError for a limit below 1, or a retention below 0.
+        """
+        _check_limits(rpm, max_running, max_queued, retention)
         secret = f"SG_{secrets.token_hex(16)}"
-        values = {"account_id": account_id, "hash": _digest(secret), "hint": secret[-4:], "label": label, "rpm": rpm}
-        values |= {"expires_at": expires_at, "may_disable_safety": may_disable_safety}
+        values: dict[str, Any] = {"account_id": account_id, "hash": _digest(secret), "hint": secret[-4:]}
+        values |= {"label": label, "rpm": rpm, "max_running": max_running, "max_queued": max_queued}
+        values |= {"may_edit": may_edit, "may_read_history": may_read_history, "may_manage": may_manage}
+        values |= {"may_disable_safety": may_disable_safety, "prompt_in_file": prompt_in_file}
+        values |= {"expires_at": expires_at, "retention": retention}
         values |= {"tokens": float(rpm or 0), "virtual_time": 0.0, "served_time": 0.0}
         with self._transaction() as connection:
             now = self._now(connection)
             row = connection.execute(_INSERT_KEY, values | {"created_at": now, "tokens_at": now}).one()
         return Key(*row), secret
 
-    def revoke_key(self, key_id: int) -> None:
-        """From now on the key authenticates nobody; its jobs go on."""
+    def keys(self, account_id: int) -> list[Key]:
+        """The account's keys, oldest first, revoked and expired ones too."""
+        with self._read() as connection:
+            return [Key(*row) for row in connection.execute(_KEYS, {"account": account_id})]
+
+    def key(self, key_id: int) -> Key | None:
+        """The key of this number."""
+        with self._read() as connection:
+            row = connection.execute(_KEY_NUMBERED, {"key": key_id}).first()
+        return Key(*row) if row else None
+
+    def revoke_key(self, key_id: int) -> bool:
+        """From now on the key authenticates nobody; its jobs go on. False: it was revoked already, or is unknown."""
         with self._transaction() as connection:
-            connection.execute(_REVOKE.values(revoked_at=self._now(connection)), {"key": key_id})
+            return connection.execute(_REVOKE, {"key": key_id, "now": self._now(connection)}).first() is not None
 
     def authenticate(self, secret: str) -> Key | None:
         """The key of this secret; None if it is unknown, revoked or expired."""
@@ -109,9 +148,21 @@ class Accounts(Database):
             return [LedgerEntry(*row) for row in connection.execute(_ENTRIES, {"account": account_id})]
 
     def verify_ledger(self) -> list[str]:
-        """What is wrong with the books, a sentence each: nothing, unless there is a defect."""
-        with self._read() as connection:
+        """What is wrong with the books, a sentence each: nothing, unless there is a defect.
+
+        The books are read as they were at one moment, whatever is submitted and settled meanwhile.
+        """
+        with self._snapshot() as connection:
             return books.problems(connection)
+
+
+def _check_limits(rpm: int | None, max_running: int | None, max_queued: int | None, retention: float | None) -> None:
+    limits = {"requests a minute": rpm, "jobs at once": max_running, "waiting jobs": max_queued}
+    for what, limit in limits.items():
+        if limit is not None and limit < 1:
+            raise ValueError(f"a key's limit of {what} must be at least 1, not {limit}")
+    if retention is not None and not 0 <= retention < math.inf:
+        raise ValueError(f"a key's retention must be a number of seconds, 0 or more, not {retention}")
 
 
 def _digest(secret: str) -> str:

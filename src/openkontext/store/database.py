@@ -72,6 +72,15 @@ class Database:
             yield connection
 
     @contextmanager
+    def _snapshot(self) -> Iterator[sa.Connection]:
+        """A connection for several SELECTs, all of which see the database as it was at the first."""
+        engine = self._engine if self._embedded else self._engine.execution_options(isolation_level="REPEATABLE READ")
+        with self._clear_errors(), engine.connect() as connection:
+            if self._embedded:
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
         """A write: committed, and on disk, when the block is left; undone if it raises."""
         with self._clear_errors(), self._my_turn(), self._engine.connect() as connection:

@@ -23,11 +23,12 @@ import sqlalchemy as sa
 
 from openkontext.contract import State, money
 
+from . import events
 from . import ledger as books
 from .database import Database
 from .lookup import Lookup
-from .records import Cancellation, Job, StoreSettings
-from .schema import jobs, results
+from .records import Cancellation, Job, Progress, StoreSettings
+from .schema import jobs, payloads, previews, results
 
 COLUMNS = [jobs.c[field.name] for field in fields(Job)]
 ACTIVE = jobs.c.ended_at.is_(None)
@@ -41,8 +42,8 @@ _REASONS = {
 
 _OWN = (jobs.c.id == sa.bindparam("job"), jobs.c.account_id == sa.bindparam("account"), jobs.c.erased == sa.false())
 # Keeps: a record past its retention can't be seen, whether or not `expire` came by yet.
-_SHOWN = sa.select(*COLUMNS).where(*_OWN, sa.or_(jobs.c.expires_at.is_(None), jobs.c.expires_at > sa.bindparam("now")))
-_LOCKED = _SHOWN.with_for_update()
+SHOWN = sa.select(*COLUMNS).where(*_OWN, sa.or_(jobs.c.expires_at.is_(None), jobs.c.expires_at > sa.bindparam("now")))
+_LOCKED = SHOWN.with_for_update()
 _RESULT = sa.select(results.c.body).where(results.c.job_id == sa.bindparam("job"))
 _REQUEST_CANCEL = sa.update(jobs).where(jobs.c.id == sa.bindparam("job"), ACTIVE).values(cancel_requested=True)
 
@@ -52,11 +53,28 @@ _END = (
     .where(jobs.c.id == sa.bindparam("job"), ACTIVE)
     .values(
         state=sa.bindparam("end"), ended_at=sa.bindparam("now"), expires_at=sa.bindparam("expiry"),
-        worker=None, lease_until=None,
+        code=sa.bindparam("why"), inference_time=sa.bindparam("seconds"), worker=None, lease_until=None,
     )
     .returning(*COLUMNS)
 )  # fmt: skip
 _INSERT_RESULT = sa.insert(results)
+_DROP_PREVIEW = sa.delete(previews).where(previews.c.job_id == sa.bindparam("job"))
+_PARAMETERS = sa.select(payloads.c.parameters).where(payloads.c.job_id == sa.bindparam("job"))
+_SET_PARAMETERS = (
+    sa.update(payloads).where(payloads.c.job_id == sa.bindparam("job")).values(parameters=sa.bindparam("text"))
+)
+
+# Keeps: first in this list is whom the next claim takes, if it may. A preview of an attempt that was lost isn't shown.
+_WAITING = jobs.alias()
+_AHEAD = sa.select(sa.func.count()).where(
+    _WAITING.c.ended_at.is_(None),
+    _WAITING.c.state == sa.bindparam("queued"),
+    sa.tuple_(_WAITING.c.tag, _WAITING.c.created_at) < sa.tuple_(jobs.c.tag, jobs.c.created_at),
+)
+_POSITION = sa.case((jobs.c.state == sa.bindparam("queued"), _AHEAD.scalar_subquery() + sa.literal_column("1")))
+_PROGRESS = SHOWN.add_columns(_POSITION.label("position"), previews.c.step, previews.c.image).select_from(
+    jobs.outerjoin(previews, sa.and_(previews.c.job_id == jobs.c.id, previews.c.attempt == jobs.c.attempt))
+)
 
 
 class Jobs(Database):
@@ -73,6 +91,13 @@ class Jobs(Database):
         with self._clear_errors():
             row = self._result.first({"job": job_id})
         return json.loads(row[0]) if row else None
+
+    def progress(self, job_id: str, account_id: int) -> Progress | None:
+        """The account's job with its place in the queue and its newest preview; None where `job` is None."""
+        values = {"job": job_id, "account": account_id, "now": self.clock(), "queued": State.QUEUED.value}
+        with self._clear_errors():
+            row = self._progress.first(values)
+        return Progress(Job(*row[:-3]), *row[-3:]) if row else None
 
     def queue_depth(self) -> int:
         """How many jobs are QUEUED."""
@@ -100,7 +125,11 @@ class Jobs(Database):
 
     @cached_property
     def _shown(self) -> Lookup:
-        return Lookup(_SHOWN, self._reader)
+        return Lookup(SHOWN, self._reader)
+
+    @cached_property
+    def _progress(self) -> Lookup:
+        return Lookup(_PROGRESS, self._reader)
 
     @cached_property
     def _result(self) -> Lookup:
@@ -110,7 +139,7 @@ class Jobs(Database):
 def end(
     connection: sa.Connection, job: Job, state: State, body: Mapping[str, Any], now: float, settings: StoreSettings
 ) -> Job:
-    """Make ``job``, whose row the caller's transaction has locked, COMPLETED or FAILED: state, ledger and result."""
+    """Make ``job``, whose row the caller's transaction has locked, COMPLETED or FAILED, with all that follows."""
     if job.cancel_requested:
         state, body = State.FAILED, failure(job, "cancelled", now) | {"metrics": body["metrics"]}
     if state is State.COMPLETED:
@@ -118,9 +147,16 @@ def end(
         body = {**body, "metrics": {**body["metrics"], **_charges(job, balance)}}
     else:
         books.post(connection, job.account_id, "release", job.price, now, job_id=job.id)
-    values = {"job": job.id, "end": state, "now": now, "expiry": now + settings.retention_seconds}
-    ended = Job(*connection.execute(_END, values).one())
+    # One of retention 0 waits for its delivery no longer than any other.
+    lifetime = job.retention or settings.retention_seconds
+    values = {"job": job.id, "end": state, "now": now, "expiry": now + lifetime}
+    outcome = {"why": body.get("code"), "seconds": body["metrics"].get("inference_time")}
+    ended = Job(*connection.execute(_END, values | outcome).one())
     connection.execute(_INSERT_RESULT, {"job_id": job.id, "body": dump(body)})
+    connection.execute(_DROP_PREVIEW, {"job": job.id})
+    if job.retention == 0:
+        _forget_prompt(connection, job.id)
+    events.record(connection, ended, body, now)
     return ended
 
 
@@ -135,6 +171,12 @@ def failure(job: Job, code: str, now: float) -> dict[str, Any]:
 def dump(value: Mapping[str, Any]) -> str:
     """Compact JSON of ASCII alone, so that any text that JSON can carry, lone surrogates too, fits every database."""
     return json.dumps(value, separators=(",", ":"))
+
+
+def _forget_prompt(connection: sa.Connection, job_id: str) -> None:
+    parameters = json.loads(connection.execute(_PARAMETERS, {"job": job_id}).scalar_one())
+    parameters.pop("prompt", None)
+    connection.execute(_SET_PARAMETERS, {"job": job_id, "text": dump(parameters)})
 
 
 def _charges(job: Job, balance: int) -> dict[str, Any]:

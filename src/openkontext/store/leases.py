@@ -21,9 +21,26 @@ from .schema import jobs, keys, payloads
 
 _LEFT = sa.and_(jobs.c.state == State.PROCESSING, jobs.c.lease_until <= sa.bindparam("now"))
 _TRIES_LEFT = jobs.c.tries < sa.bindparam("max_tries")
+# Keys that run as many jobs as they may: found once for a claim, when it comes to a job whose key has such a limit, not
+# once for each job that it passes over. On PostgreSQL, claims of the same instant don't see each other: a key may then
+# run one more for each of them.
+_RUNNING = jobs.alias()
+_FULL = (
+    sa.select(keys.c.id)
+    .join_from(_RUNNING, keys, keys.c.id == _RUNNING.c.key_id)
+    .where(
+        _RUNNING.c.ended_at.is_(None),
+        _RUNNING.c.state == State.PROCESSING,
+        _RUNNING.c.lease_until > sa.bindparam("now"),
+        keys.c.max_running.is_not(None),
+    )
+    .group_by(keys.c.id, keys.c.max_running)
+    .having(sa.func.count() >= keys.c.max_running)
+)
+_MAX_RUNNING = sa.select(keys.c.max_running).where(keys.c.id == jobs.c.key_id).scalar_subquery()
 _CLAIMABLE = (
     sa.select(jobs.c.id)
-    .where(ACTIVE)
+    .where(ACTIVE, sa.or_(_MAX_RUNNING.is_(None), jobs.c.key_id.not_in(_FULL)))
     .where(sa.or_(jobs.c.state == State.QUEUED, sa.and_(_LEFT, _TRIES_LEFT, jobs.c.cancel_requested == sa.false())))
     .order_by(jobs.c.tag, jobs.c.created_at)
     .limit(1)
@@ -43,7 +60,7 @@ _CLAIM = (
     )
     .returning(
         jobs.c.id, jobs.c.attempt, jobs.c.worker, jobs.c.key_id, jobs.c.account_id, jobs.c.tag,
-        jobs.c.lease_until, jobs.c.created_at, jobs.c.started_at,
+        jobs.c.lease_until, jobs.c.created_at, jobs.c.started_at, jobs.c.parent_id,
     )
 )  # fmt: skip
 # Keeps: the queue's place never moves back, so a key that comes now starts where the others are.
@@ -52,7 +69,12 @@ _SERVE = (
     .where(keys.c.id == sa.bindparam("key"), keys.c.served_time < sa.bindparam("served"))
     .values(served_time=sa.bindparam("served"))
 )
-_PAYLOAD = sa.select(payloads.c.parameters, payloads.c.input).where(payloads.c.job_id == sa.bindparam("job"))
+_PAYLOAD = (
+    sa.select(payloads.c.parameters, payloads.c.input, keys.c.prompt_in_file)
+    .join_from(payloads, jobs)
+    .join(keys)
+    .where(payloads.c.job_id == sa.bindparam("job"))
+)
 
 # Keeps: only the holder of the current attempt writes.
 _HOLDER = (
@@ -70,8 +92,13 @@ _BEAT = (
         step=sa.func.coalesce(sa.bindparam("at_step", type_=sa.Integer), jobs.c.step),
         steps=sa.func.coalesce(sa.bindparam("of_steps", type_=sa.Integer), jobs.c.steps),
     )
-    .returning(jobs.c.cancel_requested)
+    .returning(jobs.c.cancel_requested, jobs.c.step)
 )
+# Keeps: one preview of a job, the newest, and only its holder's.
+_SHOW = sa.text("""
+    INSERT INTO previews (job_id, attempt, step, image) VALUES (:job, :attempt, :step, :image)
+    ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt, step = excluded.step, image = excluded.image
+""")
 # Keeps: a job without a holder has a lease that ran out, so that it is claimed again or reaped.
 _LET_GO = (
     sa.update(jobs)
@@ -100,7 +127,10 @@ class Leases(Database):
     """What workers do with jobs, and what is done for workers that are gone."""
 
     def claim(self, worker: str) -> Claim | None:
-        """Take the next job, by fair share, for ``worker`` (a name of its own); None if there is none."""
+        """Take the next job, by fair share, for ``worker`` (a name of its own); None if there is none.
+
+        Jobs of a key that runs ``max_running`` already are passed over.
+        """
         with self._read() as connection:
             if connection.execute(_CLAIMABLE, self._limits(self.clock())).first() is None:
                 return None
@@ -114,13 +144,21 @@ class Leases(Database):
             payload = connection.execute(_PAYLOAD, {"job": row.id}).one()
         return _claim(row, payload)
 
-    def beat(self, claim: Claim, *, step: int | None = None, steps: int | None = None) -> bool:
-        """Renew the lease and note the progress; True: the job is to be cancelled. Raises LeaseLost."""
+    def beat(
+        self, claim: Claim, *, step: int | None = None, steps: int | None = None, preview: str | None = None
+    ) -> bool:
+        """Renew the lease, note the progress, and show a ``preview`` of it (a data URI).
+
+        True: the job is to be cancelled. Raises LeaseLost.
+        """
         with self._transaction() as connection:
             values = {"until": self._now(connection) + self.settings.lease_seconds, "at_step": step, "of_steps": steps}
             row = connection.execute(_BEAT, values | _holder(claim)).first()
             if row is None:
                 raise LeaseLost(claim.job_id, claim.worker, claim.attempt)
+            if preview is not None:
+                shown = {"job": claim.job_id, "attempt": claim.attempt, "step": row.step, "image": preview}
+                connection.execute(_SHOW, shown)
             return bool(row.cancel_requested)
 
     def finish(self, claim: Claim, body: Mapping[str, Any]) -> Job:
@@ -208,4 +246,6 @@ def _claim(row: Row, payload: Row) -> Claim:
         lease_until=row.lease_until,
         created_at=row.created_at,
         started_at=row.started_at,
+        prompt_in_file=payload.prompt_in_file,
+        parent_id=row.parent_id,
     )

@@ -37,6 +37,15 @@ _WRONG_JOBS = (
     .group_by(jobs.c.id, jobs.c.state, jobs.c.price, jobs.c.ended_at)
     .having(sa.or_(_SUM != _DUE, sa.func.count(ledger.c.id) != _ENTRIES_DUE))
 )
+# Keeps: a job's row goes only once it was settled, so that what is left of it in the books is a hold and its end.
+_HOLD = sa.func.min(ledger.c.amount)
+_WRONG_LEFTOVERS = (
+    sa.select(ledger.c.job_id, _SUM.label("sum"), sa.func.count().label("entries"))
+    .select_from(ledger.outerjoin(jobs, jobs.c.id == ledger.c.job_id))
+    .where(ledger.c.job_id.is_not(None), jobs.c.id.is_(None))
+    .group_by(ledger.c.job_id)
+    .having(sa.or_(sa.func.count() != 2, sa.and_(_SUM != 0, _SUM != _HOLD)))
+)
 
 
 def post(
@@ -50,9 +59,12 @@ def post(
 
 
 def problems(connection: sa.Connection) -> list[str]:
-    """A sentence for each account or job whose entries don't add up."""
+    """A sentence for each account or job whose entries don't add up, from a connection that reads one snapshot."""
     balances = connection.execute(_WRONG_BALANCES).all()
     charges = connection.execute(_WRONG_JOBS).all()
-    return [f"account {row.name}: the balance is {row.balance}, its entries sum to {row.sum}" for row in balances] + [
-        f"job {row.id} is {row.state} with {row.entries} entries that sum to {row.sum}" for row in charges
+    leftovers = connection.execute(_WRONG_LEFTOVERS).all()
+    return [
+        *(f"account {row.name}: the balance is {row.balance}, its entries sum to {row.sum}" for row in balances),
+        *(f"job {row.id} is {row.state} with {row.entries} entries that sum to {row.sum}" for row in charges),
+        *(f"job {row.job_id} is gone, with {row.entries} entries that sum to {row.sum}" for row in leftovers),
     ]

@@ -121,6 +121,8 @@ jobs = sa.Table(
     sa.Index("jobs_active", "tag", "created_at", "state", **_where("ended_at IS NULL")),
     sa.Index("jobs_expiry", "erased", "expires_at"),
     sa.Index("jobs_history", "account_id", "created_at"),
+    # What a submit counts of its key, and of all.
+    sa.Index("jobs_standing", "state", "key_id", **_where("ended_at IS NULL")),
 )
 
 payloads = sa.Table(

@@ -1,13 +1,17 @@
 """The store, put together."""
 
 from .accounts import Accounts
+from .estimates import Estimates
+from .history import History
 from .jobs import Jobs
 from .leases import Leases
+from .outbox import Outbox
 from .retention import Retention
 from .submission import Submission
+from .uploads import Uploads
 from .wakeup import Wakeup
 from .workers import Workers
 
 
-class Store(Accounts, Submission, Jobs, Leases, Retention, Workers, Wakeup):
+class Store(Accounts, Submission, Jobs, Leases, Retention, History, Estimates, Uploads, Outbox, Workers, Wakeup):
     """All that lasts, in one database: open it with `Store.open`, then `migrate`. Every method is one transaction."""

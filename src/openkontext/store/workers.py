@@ -31,11 +31,12 @@ class Workers(Database):
         pid: int | None = None,
         host: str | None = None,
         job_id: str | None = None,
+        max_area: int | None = None,
     ) -> None:
-        """Note a worker's state, seen now. What it is (device, checkpoint, pid, host) stays if not given again;
-        ``message`` and ``job_id`` are what they are now. A new ``pid`` is a new start.
+        """Note a worker's state, seen now. What it is (device, checkpoint and its largest output in pixels, pid, host)
+        stays if not given again; ``message`` and ``job_id`` are what they are now. A new ``pid`` is a new start.
         """
-        traits = {"device": device, "checkpoint": checkpoint, "pid": pid, "host": host}
+        traits = {"device": device, "checkpoint": checkpoint, "pid": pid, "host": host, "max_area": max_area}
         values: dict[str, Any] = {name: value for name, value in traits.items() if value is not None}
         values |= {"state": state, "message": message, "job_id": job_id}
         with self._transaction() as connection:

@@ -40,6 +40,7 @@ def _columns() -> None:
     op.add_column("jobs", sa.Column("webhook", sa.Text))
     op.add_column("jobs", sa.Column("base_url", sa.Text))
     op.create_index("jobs_history", "jobs", ["account_id", "created_at"])
+    op.create_index("jobs_standing", "jobs", ["state", "key_id"], **_where("ended_at IS NULL"))
     op.add_column("workers", sa.Column("max_area", sa.BigInteger))
 
 
