@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,17 @@ def test_put_replaces(blobs: Blobs) -> None:
     blobs.put(KEY, b"first")
     blobs.put(KEY, b"second")
     assert b"second" == blobs.get(KEY)
+
+
+@pytest.mark.parametrize("size", [0, 10, 3_000_000])
+def test_put_of_a_file(blobs: Blobs, size: int) -> None:
+    """A file, in memory or spilled to disk, is stored whole wherever it stands, as often as asked."""
+    data = os.urandom(size)
+    with tempfile.SpooledTemporaryFile(max_size=1_000_000) as file:
+        file.write(data)
+        for key in ("uploads/a", "uploads/b"):
+            blobs.put(key, file)
+            assert data == blobs.get(key)
 
 
 def test_copy(blobs: Blobs) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from openkontext.contract import Problem
 from openkontext.media.images import CONTENT_TYPES, ImageInfo, ImageLimits, decode, encode, inspect
@@ -306,6 +306,21 @@ def test_metadata_does_not_leak(source: str, format: str) -> None:
     image.load()
     assert {} == dict(image.getexif())
     assert set() == {"exif", "xmp", "icc_profile", "comment", "dpi"} & set(image.info)
+
+
+@pytest.mark.parametrize("source", LEAKY)
+@pytest.mark.parametrize("format", CONTENT_TYPES)
+def test_metadata_does_not_leak_beside_a_receipt(source: str, format: str) -> None:
+    """The receipt is all there is, not an addition to what the picture brought along."""
+    data = saved(noise(), source, exif=exif(6, gps=True), icc_profile=b"SECRET-PROFILE", **LEAKY[source])
+    written = encode(Image.open(io.BytesIO(data)), format, 90, {"openkontext": "1.2.3", "prompt": "make it snow"})
+    assert b"SECRET" not in written
+    assert b"make it snow" in written
+    image = Image.open(io.BytesIO(written))
+    image.load()
+    tags = {ExifTags.Base.Software: "openkontext 1.2.3"} if format != "png" else {}
+    assert tags == {tag: text for tag, text in image.getexif().items() if tag != ExifTags.IFD.Exif}
+    assert set() == {"xmp", "icc_profile", "comment"} & set(image.info)
 
 
 def test_text_does_not_leak() -> None:

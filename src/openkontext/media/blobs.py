@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError
@@ -73,10 +74,15 @@ class Blobs:
         with _errors(text):
             return Blobs(from_url(text))
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store ``data`` under ``key``, replacing what was there. Atomic; once it returns, it survives a power loss."""
+    def put(self, key: str, data: bytes | IO[bytes]) -> None:
+        """Store ``data`` under ``key``, replacing what was there. Atomic; once it returns, it survives a power loss.
+
+        A seekable file is stored as a whole, wherever it stands, and read in pieces.
+        """
         _check(key)
         with _errors(key):
+            if not isinstance(data, bytes):
+                data.seek(0)
             self._store.put(key, data)
 
     def get(self, key: str) -> bytes:
@@ -145,7 +151,7 @@ class _LocalBlobs(Blobs):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._root))
             super().__init__(LocalStore(prefix=self._root))
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes | IO[bytes]) -> None:
         _check(key)
         with _errors(key):
             durable.write(self._root / key, data)

@@ -3,8 +3,10 @@
 import errno
 import os
 import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 _ATTEMPTS = 8
 # Pictures of users, and secrets: for the service's own user alone.
@@ -33,8 +35,11 @@ def make_folder(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
-def write(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path``: all of it or nothing, replacing what was there, on the disk when this returns."""
+def write(path: Path, data: bytes | IO[bytes]) -> None:
+    """Put ``data``, or all that a seekable file holds, at ``path``: all of it or nothing, replacing what was there.
+
+    It is on the disk when this returns.
+    """
     for attempt in range(_ATTEMPTS):
         make_folder(path.parent)
         try:
@@ -69,7 +74,7 @@ def remove(path: Path, root: Path) -> None:
     _sync_folder(folder)
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes | IO[bytes]) -> None:
     aside = _aside(path)
     try:
         _write_synced(aside, data)
@@ -85,10 +90,14 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(8)}.part")
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def _write_synced(path: Path, data: bytes | IO[bytes]) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
     with open(handle, "wb") as file:
-        file.write(data)
+        if isinstance(data, bytes):
+            file.write(data)
+        else:
+            data.seek(0)
+            shutil.copyfileobj(data, file)
         file.flush()
         os.fsync(handle)
 

@@ -1,15 +1,16 @@
 """Pictures: looked at without decoding (the gateway), decoded within bounds (the worker), encoded clean."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image
 
 from openkontext.contract import Problem
 from openkontext.contract.sizes import check_aspect
 
-from . import containers
+from . import containers, receipts
 
 CONTENT_TYPES: Final = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
@@ -78,8 +79,8 @@ def decode(data: bytes, limits: ImageLimits) -> Image.Image:
     return image
 
 
-def encode(image: Image.Image, format: str, quality: int) -> bytes:
-    """The file of ``image`` as RGB in ``format`` (png, jpg, webp), without any metadata.
+def encode(image: Image.Image, format: str, quality: int, receipt: Mapping[str, Any] | None = None) -> bytes:
+    """The file of ``image`` as RGB in ``format`` (png, jpg, webp), without any metadata but ``receipt`` (`receipts`).
 
     ``quality`` is 0 to 100 for jpg and webp, and means nothing to png. Alpha is dropped, not blended.
     """
@@ -87,10 +88,11 @@ def encode(image: Image.Image, format: str, quality: int) -> bytes:
     clean = image.convert("RGB")
     clean.info = {}
     file = io.BytesIO()
+    metadata = receipts.embedding(receipt, format) if receipt else {}
     if format == "png":
-        clean.save(file, "PNG", compress_level=_PNG_LEVEL)
+        clean.save(file, "PNG", compress_level=_PNG_LEVEL, **metadata)
     else:
-        clean.save(file, {"jpg": "JPEG", "webp": "WEBP"}[format], quality=quality)
+        clean.save(file, {"jpg": "JPEG", "webp": "WEBP"}[format], quality=quality, **metadata)
     return file.getvalue()
 
 
