@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from openkontext.engine import Cancelled, EditResult, Engine, Step
+from openkontext.engine.checkpoint import load_checkpoint
+from openkontext.engine.latents import encode, unpack
+from openkontext.engine.previews import fit
 
 STEPS = 4
 
@@ -67,13 +71,28 @@ def test_every_step_has_its_preview(engine: Engine, picture: Image.Image) -> Non
     assert STEPS == len({preview.tobytes() for preview in previews if preview})
 
 
-def test_no_preview_without_a_matrix(tiny_checkpoint: Path, tmp_path: Path, picture: Image.Image) -> None:
-    """A checkpoint whose configuration has no matrix edits all the same."""
+def test_a_matrix_is_fitted_where_none_is_given(tiny_checkpoint: Path, tmp_path: Path, picture: Image.Image) -> None:
+    """A checkpoint without `openkontext.json`, as the official one is, has previews all the same, the same each time."""
     plain = Path(shutil.copytree(tiny_checkpoint, tmp_path / "plain"))
     (plain / "openkontext.json").write_text('{"max_area": 4096, "max_sequence_length": 48}')
-    previews: list[Image.Image | None] = []
-    edit(Engine.load(plain, device="cpu"), picture, on_step=lambda step: previews.append(step.preview()))
-    assert [None] * STEPS == previews
+    previews: list[Image.Image] = []
+    for _ in range(2):
+        edit(Engine.load(plain, device="cpu"), picture, on_step=lambda step: previews.append(step.preview()))
+    assert 2 * STEPS == len(previews)
+    assert [image.tobytes() for image in previews[:STEPS]] == [image.tobytes() for image in previews[STEPS:]]
+
+
+def test_the_fitted_matrix_shows_the_picture() -> None:
+    """On a trained autoencoder it tells nearly all of a smooth picture's colours."""
+    checkpoint = load_checkpoint("nano", device="cpu")
+    factors, bias = fit(checkpoint.vae)
+    ramp = torch.linspace(-0.8, 0.8, 64)
+    shown = torch.stack(torch.broadcast_tensors(ramp[:, None], ramp, -ramp[:, None]))[None]
+    with torch.no_grad():
+        latents = unpack(encode(checkpoint.vae, shown), 64, 64)
+    seen = (latents.movedim(1, -1) @ factors + bias).movedim(-1, 1)
+    wanted = torch.nn.functional.avg_pool2d(shown, 8)
+    assert (seen - wanted).square().mean() < 0.05 * wanted.var()
 
 
 def test_cancel_stops_at_that_step(engine: Engine, picture: Image.Image) -> None:

@@ -29,7 +29,7 @@ PRICE = 40_000
 
 
 class Harmless:
-    """A classifier that finds nothing in anything, or does what the test wants when it looks."""
+    """A classifier that finds nothing in anything, or does what the test wants when it looks at an output."""
 
     category = "nsfw"
 
@@ -37,7 +37,9 @@ class Harmless:
         self._then = then
 
     def score(self, image: Image.Image) -> float:
-        self._then()
+        # Previews are an eighth as wide.
+        if image.width > 16:
+            self._then()
         return 0.0
 
 

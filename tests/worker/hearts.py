@@ -9,6 +9,7 @@ from openkontext.process import configure_logging
 from openkontext.store import Store
 from openkontext.worker.heart import Heart, Progress
 from openkontext.worker.link import Link
+from openkontext.worker.previews import Previews
 
 STEP_TIMEOUT = 1
 
@@ -19,7 +20,7 @@ def main() -> None:
     heart, claim = beating(store, sys.argv[2]), store.claim("worker")
     assert claim is not None
     heart.start()
-    heart.follow(Progress(claim, STEP_TIMEOUT, 0.0))
+    heart.follow(Progress(claim, STEP_TIMEOUT, 0.0, Previews(lambda image: True)))
     ACTIONS[sys.argv[2]]()
 
 

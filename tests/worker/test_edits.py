@@ -25,6 +25,7 @@ def test_edit_is_finished_with_its_picture_and_metrics(submit, run, store: Store
         "file_size": blobs.size(f"outputs/{job.id}/1.webp"),
     } == body["output"]
     assert (7, "make it snow", []) == (body["seed"], body["prompt"], body["warnings"])
+    assert {"output", "seed", "prompt", "warnings", "receipt", "metrics"} == set(body)
     assert {"cost", "remaining_credits", "inference_time", "queue_time", "total_time"} == set(body["metrics"])
     assert 0 < body["metrics"]["inference_time"] <= body["metrics"]["total_time"]
     assert "WEBP" == Image.open(io.BytesIO(blobs.get(body["output"]["key"]))).format

@@ -1,9 +1,10 @@
-"""When a model counts as hung."""
+"""When a model counts as hung, and what its steps took."""
 
 import pytest
 
 from openkontext.store import Claim
 from openkontext.worker.heart import Progress
+from openkontext.worker.previews import Previews
 
 CLAIM = Claim("job", 1, "worker", 1, 1, {}, {}, 0.0, 0.0, 0.0)
 
@@ -18,7 +19,7 @@ class Clock:
 
 
 def progress(clock: Clock, *, step_timeout: float = 60, usual_step: float = 0.0) -> Progress:
-    return Progress(CLAIM, step_timeout, usual_step, clock)
+    return Progress(CLAIM, step_timeout, usual_step, Previews(lambda image: True), clock)
 
 
 def test_hung_after_the_step_timeout():
@@ -66,3 +67,26 @@ def test_what_has_a_deadline_of_its_own_may_take_it():
     running.mark()
     clock.now += 61
     assert running.hung
+
+
+def test_times_are_of_the_steps_after_the_first():
+    """The first has encoding before it: that, and what comes behind the last, is all else."""
+    running = progress(clock := Clock())
+    for step, seconds in ((1, 12), (2, 2), (3, 2), (4, 2)):
+        assert running.times is None or step == 4
+        clock.now += seconds
+        running.mark(step, 4)
+    clock.now += 3
+    running.mark()
+    assert (2.0, 13.0) == running.times
+
+
+def test_steps_between_marks_count():
+    """A mark that says nothing of steps changes no measure, and one that skips some spreads its time over them."""
+    running = progress(clock := Clock())
+    running.mark(1, 9)
+    clock.now += 4
+    running.mark()
+    clock.now += 4
+    running.mark(9, 9)
+    assert (1.0, 0.0) == running.times

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 from openkontext.engine.configuration import Configuration, read_configuration
 from openkontext.engine.errors import CheckpointError
 from openkontext.engine.fingerprint import fingerprint
+from openkontext.engine.previews import fit
 from openkontext.engine.source import locate
 
 PIPELINE = "FluxKontextPipeline"
@@ -84,6 +85,9 @@ def load_checkpoint(
         for done, part in enumerate(PARTS):
             report(part, done, len(PARTS))
             parts[part] = _load_part(name, folder / part, place, number_type)
+    if configuration.latent_rgb_factors is None:
+        factors, bias = fit(parts["vae"])
+        configuration = replace(configuration, latent_rgb_factors=factors, latent_rgb_bias=bias)
     report("ready", len(PARTS), len(PARTS))
     return Checkpoint(name, identity, configuration, place, number_type, **parts)
 

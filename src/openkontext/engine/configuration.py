@@ -18,7 +18,7 @@ class Configuration:
     Attributes:
         max_area: pixels of an output, about (see `contract.sizes.output_size`).
         max_sequence_length: tokens of the T5 encoder.
-        latent_rgb_factors: [16, 3], or None where the checkpoint has no previews.
+        latent_rgb_factors: [16, 3], or None where the file has none: then it is fitted to the VAE (see `previews.fit`).
         latent_rgb_bias: [3]; scaled latents @ factors + bias is the picture, an eighth as wide and high, in -1 to 1.
     """
 

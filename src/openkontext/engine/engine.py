@@ -29,10 +29,10 @@ class Step:
 
     step: int
     steps: int
-    _preview: Callable[[], Image.Image | None] = field(repr=False, compare=False)
+    _preview: Callable[[], Image.Image] = field(repr=False, compare=False)
 
-    def preview(self) -> Image.Image | None:
-        """The finished picture as predicted now, an eighth as wide and high; None if the checkpoint has no matrix.
+    def preview(self) -> Image.Image:
+        """The finished picture as predicted now, an eighth as wide and high.
 
         Cheap (one small matrix product), but it waits for the device.
         """
@@ -145,7 +145,7 @@ class Engine:
 
         return report
 
-    def _preview(self, tokens: Tensor, order: Order) -> Image.Image | None:
+    def _preview(self, tokens: Tensor, order: Order) -> Image.Image:
         return preview(self.checkpoint.configuration, tokens, order.width, order.height)
 
     def _result(self, image: Image.Image, order: Order, warnings: tuple[str, ...], seconds: float) -> EditResult:

@@ -16,6 +16,7 @@ import structlog
 from openkontext.store import Claim, LeaseLost, Store, StoreUnavailable
 
 from .link import EXIT_BROKEN, EXIT_HUNG, Link
+from .previews import Previews
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +25,8 @@ STEP_BEAT = 0.2
 IDLE_BEAT = 1.0
 PULSE = 0.5
 REPORT = 3.0
+# Steps that make a measure.
+_LEAST_MEASURED = 2
 
 
 class Progress:
@@ -33,9 +36,15 @@ class Progress:
     """
 
     def __init__(
-        self, claim: Claim, step_timeout: float, usual_step: float, clock: Callable[[], float] = time.monotonic
+        self,
+        claim: Claim,
+        step_timeout: float,
+        usual_step: float,
+        previews: Previews,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.claim = claim
+        self.previews = previews
         self.step, self.steps = 0, 0
         self.cancelled = False
         self.lost = False
@@ -44,7 +53,9 @@ class Progress:
         self._step_timeout = step_timeout
         self._allowance = 0.0
         self._clock = clock
-        self._marked_at = clock()
+        self._began_at = self._marked_at = clock()
+        # Of the first step that is done, and the last: its number and time.
+        self._first = self._last = (0, 0.0)
 
     def mark(self, step: int = 0, steps: int = 0) -> None:
         """Something got done; with ``step``, that many denoising steps of ``steps``."""
@@ -52,6 +63,9 @@ class Progress:
         if self.step and step > self.step:
             took = now - self._marked_at
             self.usual_step = took if not self.usual_step else 0.8 * self.usual_step + 0.2 * took
+        if step:
+            self._last = (step, now)
+            self._first = self._first if self._first[0] else self._last
         self.step, self.steps = step or self.step, steps or self.steps
         self._allowance = 0.0
         self._marked_at = now
@@ -64,6 +78,18 @@ class Progress:
     def patience(self) -> float:
         """Seconds without progress that count as a hang: ten times a step's usual time, the step timeout at least."""
         return max(self._step_timeout, 10 * self.usual_step) + self._allowance
+
+    @property
+    def times(self) -> tuple[float, float] | None:
+        """Seconds of a step, the mean of those after the first, and of all else until now; None if too few were done.
+
+        Before the first, text and picture are encoded.
+        """
+        (first, began), (last, ended) = self._first, self._last
+        if last - first < _LEAST_MEASURED:
+            return None
+        step_seconds = (ended - began) / (last - first)
+        return step_seconds, max(0.0, self._clock() - self._began_at - step_seconds * last)
 
     @property
     def hung(self) -> bool:
@@ -156,7 +182,14 @@ class Heart:
             progress.lost = True
 
     def _ask(self, progress: Progress) -> None:
-        progress.cancelled |= self._store.beat(progress.claim, step=progress.step, steps=progress.steps)
+        step, preview = progress.step, None
+        if taken := progress.previews.take():
+            # A picture goes out with its own step; the one that is done by now follows with the next beat.
+            self._beaten_step, preview = taken
+            step = self._beaten_step
+        # Before the first step it isn't known of how many; the store has what was asked for.
+        steps = progress.steps or None
+        progress.cancelled |= self._store.beat(progress.claim, step=step, steps=steps, preview=preview)
 
     def _quietly(self, action: Callable[[], None]) -> None:
         try:

@@ -9,10 +9,13 @@ import torch
 from PIL import Image
 
 from openkontext.contract import Problem
-from openkontext.engine import Engine, Step
+from openkontext.engine import EditResult, Engine, Step
+from openkontext.engine.pictures import as_seen
 from openkontext.media.blobs import Blobs
 from openkontext.media.fetch import FetchPolicy, fetch
 from openkontext.media.images import CONTENT_TYPES, ImageLimits, decode, encode
+from openkontext.media.receipts import Receipt
+from openkontext.provenance import receipt_of
 from openkontext.safety import ImageClassifier, Verdict, check
 from openkontext.store import Claim, output_key
 
@@ -77,12 +80,14 @@ class Desk:
             verdict = check(result.image, self.classifier, self.safety_threshold, "output")
             if not verdict.allowed:
                 raise Blocked(verdict)
-        output = self._keep(claim, result.image)
+        receipt = self._receipt(claim, picture, result)
         return {
-            "output": output,
+            "output": self._keep(claim, result.image, receipt),
             "seed": result.seed,
             "prompt": parameters["prompt"],
             "warnings": list(result.warnings),
+            "receipt": receipt,
+            **_parent(claim),
         }
 
     def device_works(self) -> bool:
@@ -99,11 +104,18 @@ class Desk:
             data = fetch(source["url"], self.fetch_policy)
         else:
             data = self.blobs.get(source["key"])
-        return decode(data, self.limits)
+        # Once here, for the engine and the receipt both.
+        return as_seen(decode(data, self.limits))
 
-    def _keep(self, claim: Claim, image: Image.Image) -> dict[str, Any]:
+    def _receipt(self, claim: Claim, picture: Image.Image, result: EditResult) -> Receipt:
+        receipt = receipt_of(self.engine.checkpoint, picture, claim.parameters, result.image)
+        if not claim.prompt_in_file:
+            del receipt["prompt"]
+        return receipt | {"request_id": claim.job_id, **_parent(claim)}
+
+    def _keep(self, claim: Claim, image: Image.Image, receipt: Receipt) -> dict[str, Any]:
         form = claim.parameters["output_format"]
-        data = encode(image, form, claim.parameters["output_quality"])
+        data = encode(image, form, claim.parameters["output_quality"], receipt)
         key = output_key(claim.job_id, claim.attempt, form)
         self.blobs.put(key, data)
         return {
@@ -112,3 +124,7 @@ class Desk:
             "file_name": f"{claim.job_id}.{form}",
             "file_size": len(data),
         }
+
+
+def _parent(claim: Claim) -> dict[str, str]:
+    return {"parent_request_id": claim.parent_id} if claim.parent_id else {}

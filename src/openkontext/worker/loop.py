@@ -9,20 +9,23 @@ claimed ──▶ running ──▶ finished
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from PIL import Image
 
 from openkontext.contract import Problem, State
 from openkontext.engine import Cancelled, Step
 from openkontext.media.blobs import BlobsUnavailable
+from openkontext.safety import check
 from openkontext.store import Claim, LeaseLost, Store, StoreUnavailable, output_key
 
 from .heart import Heart, Progress
 from .job import Blocked, Desk, Metrics
 from .link import EXIT_BROKEN, Link
+from .previews import Previews
 
 log = structlog.get_logger(__name__)
 
@@ -121,11 +124,13 @@ class Worker:
             pid=os.getpid(),
             host=socket.gethostname(),
             job_id=progress.claim.job_id if progress else None,
+            max_area=engine.checkpoint.configuration.max_area,
         )
 
     def _run(self, claim: Claim) -> None:
         log.info("started", request_id=claim.job_id, attempt=claim.attempt)
-        progress = Progress(claim, self._step_timeout, self._usual_step)
+        previews = Previews(partial(self._may_be_shown, claim.parameters))
+        progress = Progress(claim, self._step_timeout, self._usual_step, previews)
         self._heart.follow(progress)
         try:
             self._attempt(claim, progress)
@@ -165,11 +170,18 @@ class Worker:
         else:
             self._finish(claim, progress, result | {"metrics": _total(metrics, claim)})
 
+    def _may_be_shown(self, parameters: Mapping[str, Any], preview: Image.Image) -> bool:
+        """What the checker would block at the end is not given out on the way either."""
+        if parameters["disable_safety_checker"]:
+            return True
+        return check(preview, self._desk.classifier, self._desk.safety_threshold, "output").allowed
+
     def _guard(self, progress: Progress) -> Callable[[Step], None]:
         """What stops an edit between two steps."""
         give_up_at = time.monotonic() + self._job_timeout
 
         def on_step(step: Step) -> None:
+            progress.previews.look(step.step, step.preview)
             progress.mark(step.step, step.steps)
             if progress.lost:
                 raise LeaseLost(progress.claim.job_id, self.name, progress.claim.attempt)
@@ -198,6 +210,13 @@ class Worker:
         if job.state is State.FAILED:
             # Cancelled at the last moment.
             self._discard(claim)
+        elif times := progress.times:
+            self._try(partial(self._note, body["receipt"], *times))
+
+    def _note(self, receipt: Mapping[str, Any], step_seconds: float, other_seconds: float) -> None:
+        """Keep what the edit took, for the estimates of others."""
+        made = receipt["checkpoint"], receipt["width"], receipt["height"]
+        self._store.note_timing(*made, step_seconds=step_seconds, other_seconds=other_seconds)
 
     def _fail(self, progress: Progress, metrics: Metrics, code: str, error: str, **more: Any) -> None:
         claim = progress.claim
