@@ -26,7 +26,10 @@ ID = "6f0e4f0e-7a53-4d0a-9d0a-2f6f3f8f9b11"
         ("POST", "/v2/flux-kontext-dev/"),
         ("POST", "/v2/no-such-model"),
         ("POST", "/v1/requests"),
-        ("POST", "/v2/flux-kontext-dev/estimate"),
+        ("POST", "/v2/no-such-model/estimate"),
+        ("POST", "/v2/flux-kontext-dev/nothing"),
+        ("GET", "/v2/no-such-model"),
+        ("GET", "/v1/models/no-such-model"),
         ("GET", "/v2/requests/"),
         ("GET", f"/v2/requests/{ID}/nothing"),
         ("GET", f"/v1/requests/{ID}/status"),
@@ -45,15 +48,19 @@ async def test_nothing_is_there(gateway, method, path):
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", SUBMIT, "POST"),
+        ("PUT", SUBMIT, "GET, POST"),
         ("GET", RUN, "POST"),
-        ("OPTIONS", SUBMIT, "POST"),
+        ("OPTIONS", SUBMIT, "GET, POST"),
         ("PATCH", f"/v2/requests/{ID}", "DELETE, GET"),
         ("POST", f"/v2/requests/{ID}", "DELETE, GET"),
         ("DELETE", f"/v1/requests/{ID}", "GET"),
         ("DELETE", f"/v2/requests/{ID}/status", "GET"),
         ("POST", "/healthz", "GET"),
-        ("DELETE", "/files/outputs/x/1.png", "GET"),
+        ("DELETE", "/files/outputs/x/1.png", "GET, HEAD"),
+        ("GET", f"{SUBMIT}/estimate", "POST"),
+        ("PUT", "/v2/requests", "GET, POST"),
+        ("GET", f"/v2/requests/{ID}/pin", "DELETE, POST"),
+        ("PUT", "/v1/models", "GET, POST"),
     ],
 )
 async def test_the_wrong_method(gateway, method, path, allowed):
@@ -71,6 +78,10 @@ GUARDED = [
     ("GET", f"/v2/requests/{ID}/status"),
     ("DELETE", f"/v2/requests/{ID}"),
     ("GET", "/v1/get-user-credits"),
+    ("POST", f"{SUBMIT}/estimate"),
+    ("GET", "/v2/requests"),
+    ("POST", f"/v2/requests/{ID}/pin"),
+    ("DELETE", f"/v2/requests/{ID}/pin"),
 ]
 
 

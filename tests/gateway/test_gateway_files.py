@@ -25,6 +25,16 @@ async def test_an_output(gateway, form, kind):
     assert expected == {name: response.headers[name] for name in expected}
 
 
+async def test_the_headers_alone(gateway):
+    """HEAD answers as GET does, without the bytes; what isn't there isn't there."""
+    body = await gateway.completed()
+    whole, head = await gateway.http.get(body["output"]), await gateway.http.head(body["output"])
+    assert (200, b"", dict(whole.headers)) == (head.status_code, head.content, dict(head.headers))
+    assert (await gateway.http.head(body["output"] + "0")).status_code == 404
+    gateway.services.blobs.delete(gateway.blobs)
+    assert (await gateway.http.head(body["output"])).status_code == 404
+
+
 async def test_a_large_output_streams_whole(gateway):
     """A file of many chunks arrives as it is stored."""
     body = await gateway.completed()

@@ -67,12 +67,21 @@ async def test_the_document_is_whole(document):
 
 
 async def test_every_operation_names_the_key(document):
-    """All but the health routes ask for the key, by a scheme that the document has."""
+    """All but the health routes and the models' ask for the key, by a scheme that the document has."""
     open_to_all = {
-        path for path, operations in document["paths"].items() for each in operations.values() if "security" not in each
+        (method, path)
+        for path, operations in document["paths"].items()
+        for method, each in operations.items()
+        if "security" not in each
     }
-    assert open_to_all == {"/healthz", "/readyz"}
-    assert document["components"]["securitySchemes"] == {"key": {"type": "apiKey", "in": "header", "name": "x-api-key"}}
+    expected = {"/healthz", "/readyz", "/v1/models", "/v1/models/{slug}", "/v2/{slug}"}
+    assert open_to_all == {("get", path) for path in expected}
+    assert document["components"]["securitySchemes"] == {
+        "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    bearers = {path for path, operations in document["paths"].items() if "bearer" in json.dumps(operations)}
+    assert bearers == {"/v1/images/edits"}
 
 
 async def test_parameters_are_described(document):
@@ -116,6 +125,14 @@ async def test_bodies_are_as_described(gateway, document):
         ending()
         await check_polls(response.json()["request_id"])
     check("/v1/get-user-credits", "get", await gateway.http.get("/v1/get-user-credits"))
+    check("/v2/requests", "get", await gateway.http.get("/v2/requests"))
+    check("/v1/models", "get", await gateway.http.get("/v1/models"))
+    check("/v2/{slug}", "get", await gateway.http.get(SUBMIT))
+    check("/v2/{slug}/estimate", "post", await gateway.http.post(f"{SUBMIT}/estimate", json=EDIT))
     check("/v1/{slug}", "post", await gateway.http.post(RUN, json={}))
+    completed = (await gateway.completed())["request_id"]
+    for method in ("post", "delete"):
+        pin = await gateway.http.request(method, f"/v2/requests/{completed}/pin")
+        check("/v2/requests/{request_id}/pin", method, pin)
     request_id = (await gateway.submit())["request_id"]
     check("/v2/requests/{request_id}", "delete", await gateway.http.delete(f"/v2/requests/{request_id}"))

@@ -13,6 +13,7 @@ ORDER = {
     413: "payload_too_large",
     403: "forbidden",
     400: "invalid_parameter",
+    409: "idempotency_conflict",
     429: "rate_limited",
     406: "insufficient_credits",
     503: "queue_full",
@@ -21,13 +22,18 @@ BODIES: dict[int, dict[str, Any]] = {
     413: {"prompt": "x" * 60_000},
     403: {"disable_safety_checker": True},
     400: {"promt": "a typo"},
+    409: {"seed": 8},
 }
+USED = {"Idempotency-Key": "used"}
 SUBSETS = list(chain.from_iterable(combinations(ORDER, size) for size in range(1, len(ORDER) + 1)))
 
 
 @pytest.fixture
 async def secrets(start):
-    """A gateway whose queue is full, and a key for every standing: limit used up or not, broke or not."""
+    """A gateway whose queue is full, and a key for every standing: limit used up or not, broke or not.
+
+    Both accounts have used an Idempotency-Key.
+    """
     gateway = await start(max_body_mb=0.05, queue_limit=1)
     rich, poor = gateway.new_account("rich"), gateway.new_account("poor", 40_000)
     keys = {
@@ -38,7 +44,7 @@ async def secrets(start):
     }
     for spent in (frozenset({429}), frozenset({429, 406})):
         gateway.http.headers["x-api-key"] = keys[spent]
-        await gateway.submit()
+        assert (await gateway.http.post(SUBMIT, json=EDIT, headers=USED)).status_code == 200
         gateway.worker.take()
     gateway.http.headers["x-api-key"] = keys[frozenset()]
     await gateway.submit()
@@ -53,7 +59,8 @@ async def test_the_first_that_is_wrong_answers(secrets, path):
     for faults in SUBSETS:
         secret = "SG_wrong" if 401 in faults else keys[frozenset(faults) & {429, 406}]
         changes = {name: value for fault in faults for name, value in BODIES.get(fault, {}).items()}
-        response = await gateway.http.post(path, json=EDIT | changes, headers={"x-api-key": secret})
+        headers = {"x-api-key": secret} | (USED if 409 in faults else {})
+        response = await gateway.http.post(path, json=EDIT | changes, headers=headers)
         first = next(status for status in ORDER if status in faults)
         assert_error(response, first, ORDER[first])
     assert gateway.blobs == before

@@ -21,7 +21,7 @@ async def store(open_services) -> AsyncIterator[Store]:
 async def test_a_change_during_the_read_is_not_missed(store):
     """What changes while the state is read wakes up as well, long before the slow poll."""
     watcher = Watcher(store)
-    first = watcher._changed
+    first = watcher.change
     watcher.start()
     await asyncio.wait_for(first.wait(), 20)
     woken = []
@@ -29,7 +29,7 @@ async def test_a_change_during_the_read_is_not_missed(store):
     async def read() -> str | None:
         if woken:
             return "done"
-        changed = watcher._changed
+        changed = watcher.change
         store.report_worker("another", state="ready")
         await asyncio.wait_for(changed.wait(), 20)
         woken.append(True)
@@ -91,6 +91,32 @@ async def test_what_changed_during_the_load_is_not_kept(store):
     assert await watcher.cached("a", lambda: "new") == "new"
 
 
+async def test_who_asks_while_it_is_read_shares_the_answer(store):
+    """One read for all; who goes away meanwhile doesn't take it along, and a failure is nobody's next answer."""
+    watcher = Watcher(store)
+    release, reads = threading.Event(), []
+
+    def load() -> int:
+        reads.append(True)
+        release.wait(20)
+        if len(reads) == 1:
+            raise StoreUnavailable("here", "locked")
+        return len(reads)
+
+    for expected in (StoreUnavailable, 2):
+        asking = [asyncio.create_task(watcher.cached("a", load)) for _ in range(4)]
+        await soon(lambda expected=expected: len(reads) == (1 if expected is StoreUnavailable else 2))
+        asking[0].cancel()
+        release.set()
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        assert isinstance(answers[0], asyncio.CancelledError)
+        assert [getattr(each, "__class__", None) if expected is StoreUnavailable else each for each in answers[1:]] == [
+            expected
+        ] * 3
+        release.clear()
+    assert len(reads) == 2
+
+
 class FlakyStore(Store):
     """Fails once."""
 
@@ -109,7 +135,7 @@ async def test_the_watcher_survives_the_store(store, logs):
     watcher = Watcher(flaky)
     watcher.start()
     await soon(lambda: [entry for entry in logs if entry["event"] == "watcher"])
-    changed = watcher._changed
+    changed = watcher.change
     store.report_worker("one", state="ready")
     await asyncio.wait_for(changed.wait(), 20)
     await watcher.stop()

@@ -22,7 +22,7 @@ CODES: dict[str, tuple[int, str]] = {
     "method_not_allowed": (405, "the path exists, the method doesn't"),
     "insufficient_credits": (406, "the balance is below the price"),
     "idempotency_conflict": (409, "the Idempotency-Key was used with another body"),
-    "result_expired": (410, "the Idempotency-Key is of a request whose result has expired"),
+    "result_expired": (410, "the result has expired, or was erased or delivered meanwhile"),
     "payload_too_large": (413, "the body is too large"),
     "unsupported_media_type": (400, "neither JSON nor multipart/form-data"),
     "blocked": (422, "the safety checker blocked the result"),

@@ -1,5 +1,6 @@
 """The size of a picture: sides that the model can make, of a wanted shape and about a wanted area."""
 
+from functools import lru_cache
 from math import isqrt
 
 MULTIPLE = 16  # the VAE's factor of 8 times the transformer's patch of 2
@@ -38,6 +39,8 @@ def check_aspect(width: float, height: float) -> None:
         raise ValueError(f"sides are up to 4:1, not {width:g}x{height:g}")
 
 
+# It tries thousands of sizes, and the same few shapes are asked for again and again.
+@lru_cache(maxsize=1024)
 def output_size(aspect: float, max_area: int) -> tuple[int, int]:
     """The (width, height) in pixels nearest to `aspect`, a width over a height, at about `max_area` pixels.
 

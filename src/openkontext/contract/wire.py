@@ -30,8 +30,11 @@ def status(base: str, request_id: str, state: State, metrics: Mapping[str, Any] 
     return body | {"metrics": {name: metrics[name] for name in ("inference_time",) if name in metrics}}
 
 
-def completed(request_id: str, url: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The result body; ``result`` is what the worker stored, ``url`` the output's signed address."""
+def completed(request_id: str, url: str, result: Mapping[str, Any], *, parent_id: str | None = None) -> dict[str, Any]:
+    """The result body; ``result`` is what the worker stored, ``url`` the output's signed address.
+
+    ``parent_id`` is the request whose output was this one's input.
+    """
     output = result["output"]
     image = {"url": url, "content_type": output["content_type"], "file_name": output["file_name"]}
     body = {
@@ -43,7 +46,8 @@ def completed(request_id: str, url: str, result: Mapping[str, Any]) -> dict[str,
         "prompt": result["prompt"],
         "metrics": result["metrics"],
     }
-    return body | ({"warnings": result["warnings"]} if result.get("warnings") else {})
+    warnings = {"warnings": result["warnings"]} if result.get("warnings") else {}
+    return body | warnings | ({"parent_request_id": parent_id} if parent_id else {})
 
 
 def failed(request_id: str, result: Mapping[str, Any]) -> dict[str, Any]:

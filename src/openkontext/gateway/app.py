@@ -7,7 +7,8 @@ from functools import lru_cache
 from anyio import to_thread
 from fastapi import FastAPI
 
-from . import errors, files, health, v1, v2
+from . import errors, estimate, events, files, health, history, models, openai, uploads, v1, v2, webhooks
+from .deliverer import Deliverer
 from .janitor import Janitor
 from .limits import BodyLimit
 from .openapi import describe
@@ -19,12 +20,14 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        janitor = Janitor(services)
+        janitor, deliverer = Janitor(services), Deliverer(services)
         services.watcher.start()
         janitor.start()
+        deliverer.start()
         yield
         await services.watcher.stop()
         await to_thread.run_sync(janitor.stop)
+        await to_thread.run_sync(deliverer.stop)
         services.store.close()
 
     # The reference pages of FastAPI load scripts from a CDN; a service that works offline doesn't.
@@ -34,6 +37,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(BodyLimit, limit=int(services.settings.max_body_mb * 1e6))
     errors.install(app)
-    for module in (v1, v2, files, health):
+    # The first that matches answers: fixed paths come before those with a slug in them.
+    for module in (openai, webhooks, history, events, uploads, estimate, v1, v2, models, files, health):
         app.include_router(module.router)
     return app

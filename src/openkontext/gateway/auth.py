@@ -1,25 +1,68 @@
-"""Who asks: the x-api-key header."""
+"""Who asks, by header, and what the key may do."""
 
 import hashlib
+from typing import Literal
 
 from fastapi import Request
 
 from openkontext.contract import Problem
-from openkontext.store import Key
+from openkontext.store import Key, RateLimited
 
+from .errors import refusal
 from .services import services_of
+
+Permission = Literal["edit", "history", "manage"]
 
 
 async def authenticate(request: Request) -> Key:
-    """The key of the request. Raises `Problem` (401) when there is none, or it is wrong, expired or revoked."""
+    """The key of the x-api-key header; a GET by it counts as a poll.
+
+    Raises `Problem`: 401 when there is none, or it is wrong, expired or revoked; 429 for too many polls.
+    """
     secret = request.headers.get("x-api-key", "")
     if not secret:
         raise Problem("missing_key", "Missing x-api-key in header")
+    key = await _known(request, secret, "The x-api-key is wrong, expired or revoked")
+    if request.method == "GET":
+        count_poll(request, key)
+    return key
+
+
+async def bearer(request: Request) -> Key:
+    """The key of ``Authorization: Bearer …``, for the one route where clients send it so. Raises `Problem` (401)."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Problem("missing_key", "Missing bearer token in the Authorization header")
+    return await _known(request, secret.strip(), "The bearer token is wrong, expired or revoked")
+
+
+def require(key: Key, permission: Permission) -> None:
+    """Raises `Problem` (403) for a key without the permission."""
+    allowed, what = {
+        "edit": (key.may_edit, "make or change requests"),
+        "history": (key.may_read_history, "read the history"),
+        "manage": (key.may_manage, "manage the account"),
+    }[permission]
+    if not allowed:
+        raise Problem("forbidden", f"This key may not {what}")
+
+
+def count_poll(request: Request, key: Key) -> None:
+    """Take a poll off what this gateway answers to the key. Raises `Problem` (429)."""
+    services = services_of(request)
+    now = services.store.clock()
+    try:
+        services.polls.spend(key.id, now)
+    except RateLimited as error:
+        raise refusal(error, now) from None
+
+
+async def _known(request: Request, secret: str, otherwise: str) -> Key:
     services = services_of(request)
     # Keyed by a hash, so that no secret lies about in memory longer than its request.
     digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
     key = await services.watcher.cached(("key", digest), lambda: services.store.authenticate(secret))
     if key is None or (key.expires_at is not None and key.expires_at <= services.store.clock()):
         # The cache knows of every change, but nothing changes when a key expires.
-        raise Problem("invalid_key", "The x-api-key is wrong, expired or revoked")
+        raise Problem("invalid_key", otherwise)
     return key

@@ -5,13 +5,12 @@ from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from openkontext.contract import InvalidParameters, Problem, from_form
 
-# A picture may also come as a data URI in a text field; the body as a whole is bounded elsewhere.
-_MAX_TEXT = 128 * 1024 * 1024
+from .forms import form_parts, is_form
+
 # Far beyond any bound of the contract, and below where Python's integers stop being numbers.
 _MAX_DIGITS = 100
 
@@ -21,10 +20,10 @@ async def read_fields(request: Request) -> tuple[dict[str, Any], bytes | None]:
 
     Raises `Problem`: 400 for a body that is neither, 413 for one that is too large.
     """
+    if is_form(request):
+        return await _form(request)
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     try:
-        if kind == "multipart/form-data":
-            return await _form(request)
         # Read whatever it is: that it is too large comes before what is wrong with it.
         body = await request.body()
     except ClientDisconnect:
@@ -70,19 +69,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 async def _form(request: Request) -> tuple[dict[str, Any], bytes | None]:
     texts: dict[str, str] = {}
     image = None
-    try:
-        async with request.form(max_files=1, max_fields=32, max_part_size=_MAX_TEXT) as form:
-            for name, value in form.multi_items():
-                if name in texts or (image is not None and name == "input_image"):
-                    raise InvalidParameters([f"{name} is given twice"])
-                if not isinstance(value, UploadFile):
-                    texts[name] = value
-                elif name == "input_image":
-                    image = await value.read()
-                else:
-                    raise InvalidParameters([f"{name} can't be a file; only input_image can"])
-    except HTTPException as error:
-        raise Problem("invalid_form", f"The form can't be read: {error.detail}") from None
+    async with form_parts(request, max_files=1) as parts:
+        for name, value in parts:
+            if name in texts or (image is not None and name == "input_image"):
+                raise InvalidParameters([f"{name} is given twice"])
+            if not isinstance(value, UploadFile):
+                texts[name] = value
+            elif name == "input_image":
+                image = await value.read()
+            else:
+                raise InvalidParameters([f"{name} can't be a file; only input_image can"])
     fields = from_form(texts)
     # The contract wants a string there; the file itself travels beside it.
     return (fields | {"input_image": "file"} if image is not None else fields), image

@@ -12,13 +12,23 @@ from starlette.routing import Match
 
 from openkontext.contract import InvalidParameters, Problem, money
 from openkontext.media.blobs import BlobsUnavailable
-from openkontext.store import InsufficientCredits, QueueFull, RateLimited, StoreUnavailable
+from openkontext.store import (
+    Draining,
+    IdempotencyConflict,
+    InsufficientCredits,
+    QueueFull,
+    RateLimited,
+    ResultExpired,
+    StoreError,
+    StoreUnavailable,
+    TooManyWaiting,
+)
 
 from .limits import rate_limit_headers
 
 log = structlog.get_logger(__name__)
 
-_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 def problem_response(problem: Problem) -> Response:
@@ -26,13 +36,18 @@ def problem_response(problem: Problem) -> Response:
     return JSONResponse(problem.body(), problem.status, headers=problem.headers)
 
 
-def refused_submit(error: Exception, now: float) -> Problem:
-    """The problem behind a refusal of the store's `submit` at ``now``."""
+def refusal(error: StoreError, now: float) -> Problem:
+    """The problem behind what the store refused at ``now``; what is no refusal is raised again."""
     match error:
-        case RateLimited():
-            text = f"Rate limit of {error.limit} requests per minute reached; try again when the limit resets"
-            headers = rate_limit_headers(error.limit, error.remaining, error.reset_at)
-            return Problem("rate_limited", text, headers=headers | _retry_after(error.reset_at - now))
+        case IdempotencyConflict():
+            text = "This Idempotency-Key was used with another body; send a new key with a new request"
+            return Problem("idempotency_conflict", text)
+        case ResultExpired():
+            text = (
+                f"This Idempotency-Key is of request {error.job_id}, whose result has expired; "
+                "send a new key to run it again"
+            )
+            return Problem("result_expired", text, extra={"request_id": error.job_id})
         case InsufficientCredits():
             balance, price = money.spoken(error.balance), money.spoken(error.price)
             text = (
@@ -42,6 +57,22 @@ def refused_submit(error: Exception, now: float) -> Problem:
         case QueueFull():
             text = "The queue is full; try again later"
             return Problem("queue_full", text, headers=_retry_after(error.retry_after))
+        case Draining():
+            text = "The server is shutting down; try again later"
+            return Problem("draining", text, headers=_retry_after(error.retry_after))
+    return _too_many(error, now)
+
+
+def _too_many(error: StoreError, now: float) -> Problem:
+    match error:
+        case RateLimited():
+            text = f"Rate limit of {error.limit} requests per minute reached; try again when the limit resets"
+            headers = rate_limit_headers(error.limit, error.remaining, error.reset_at)
+            return Problem("rate_limited", text, headers=headers | _retry_after(error.reset_at - now))
+        case TooManyWaiting():
+            text = f"This key has {error.limit} requests waiting, as many as it may; try again when one has been taken"
+            headers = rate_limit_headers(None, None, now + error.retry_after)
+            return Problem("too_many_waiting", text, headers=headers | _retry_after(error.retry_after))
     raise error
 
 

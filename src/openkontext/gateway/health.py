@@ -5,6 +5,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
+from openkontext.store import WorkerRow
+
 from .openapi import answers, errors
 from .services import Services, services_of
 
@@ -12,6 +14,7 @@ router = APIRouter(tags=["health"])
 
 # A worker reports at least every few seconds; one that has been silent for this long is gone.
 SILENT_AFTER = 15.0
+TAKING = ("ready", "busy")
 
 
 @router.get("/healthz", responses={200: answers("Alive", "Health")})
@@ -30,12 +33,21 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"status": "ready"})
 
 
+def live_workers(services: Services) -> list[WorkerRow]:
+    """The workers that take jobs. Raises StoreUnavailable."""
+    return [worker for worker in _seen(services, services.store.workers()) if worker.state in TAKING]
+
+
+def _seen(services: Services, workers: list[WorkerRow]) -> list[WorkerRow]:
+    return [worker for worker in workers if worker.seen_at > services.store.clock() - SILENT_AFTER]
+
+
 def _unready(services: Services) -> str | None:
     workers = services.store.workers()  # raises StoreUnavailable: 503 as well
     if not services.wants_worker:
         return None
-    alive = [worker for worker in workers if worker.seen_at > services.store.clock() - SILENT_AFTER]
-    if any(worker.state in ("ready", "busy") for worker in alive):
+    alive = _seen(services, workers)
+    if any(worker.state in TAKING for worker in alive):
         return None
     if crashed := [worker for worker in workers if worker.state == "crashed"]:
         return f"the worker keeps crashing: {crashed[0].message}"

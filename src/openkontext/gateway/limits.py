@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openkontext.contract import Problem
+from openkontext.store import Submitted
 
 
 def iso(timestamp: float) -> str:
@@ -20,6 +21,13 @@ def rate_limit_headers(limit: int | None, remaining: int | None, reset_at: float
     if limit is not None:
         headers |= {"x-rate-limit-limit": str(limit), "x-rate-limit-remaining": str(remaining)}
     return headers
+
+
+def accepted_headers(accepted: Submitted) -> dict[str, str]:
+    """The headers of an accepted submit: its id, the rate limit, and whether it had been accepted before."""
+    headers = {"x-request-id": accepted.job.id}
+    headers |= rate_limit_headers(accepted.limit, accepted.remaining, accepted.reset_at)
+    return headers | ({"Idempotency-Replayed": "true"} if accepted.replayed else {})
 
 
 class BodyLimit:

@@ -14,6 +14,7 @@ Responses = dict[int | str, dict[str, Any]]
 _TEXT: Schema = {"type": "string"}
 _URL: Schema = {"type": "string", "format": "uri"}
 _NUMBER: Schema = {"type": "number"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
 
 
 def _object(required: dict[str, Schema], **optional: Schema) -> Schema:
@@ -22,6 +23,10 @@ def _object(required: dict[str, Schema], **optional: Schema) -> Schema:
 
 def _state(*states: State) -> Schema:
     return {"type": "string", "enum": [state.value for state in states]}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 _SECONDS = dict.fromkeys(("inference_time", "queue_time", "total_time"), _NUMBER)
@@ -60,6 +65,7 @@ SCHEMAS: dict[str, Schema] = {
             "metrics": _object(_SECONDS | _CHARGES, retry_count={"type": "integer"}),
         },
         warnings={"type": "array", "items": _TEXT},
+        parent_request_id=_TEXT,
     ),
     "Failed": _object(
         {
@@ -72,6 +78,87 @@ SCHEMAS: dict[str, Schema] = {
         moderation={"type": "object"},
     ),
     "Cancelled": _object({"request_id": _TEXT, "status": _state(State.QUEUED, State.PROCESSING, State.FAILED)}),
+    "Estimate": _object(
+        {
+            "cost": _NUMBER,
+            "width": _or_null({"type": "integer"}),
+            "height": _or_null({"type": "integer"}),
+            "queue_seconds": _or_null(_NUMBER),
+            "run_seconds": _or_null(_NUMBER),
+        }
+    ),
+    "History": _object(
+        {
+            "requests": {"type": "array", "items": {"$ref": "#/components/schemas/HistoryEntry"}},
+            "page": {"type": "integer"},
+            "per_page": {"type": "integer"},
+            "total": {"type": "integer"},
+        }
+    ),
+    "HistoryEntry": _object(
+        {
+            "request_id": _TEXT,
+            "status": _state(*State),
+            "created_at": _TIME,
+            "ended_at": _or_null(_TIME),
+            "cost": _NUMBER,
+            "parameters": {"type": "object"},
+            "pinned": {"type": "boolean"},
+        },
+        output=_URL,
+        parent_request_id=_TEXT,
+        error=_TEXT,
+        code=_TEXT,
+    ),
+    "Model": _object(
+        {
+            "id": _TEXT,
+            "object": {"const": "model"},
+            "created": {"type": "integer"},
+            "owned_by": _TEXT,
+            "price": _NUMBER,
+            "parameters": {"type": "array", "items": _object({"name": _TEXT, "type": _TEXT, "help": _TEXT})},
+            "states": {"type": "array", "items": _object({"state": _state(*State), "phrase": _TEXT})},
+            "errors": {"type": "array", "items": _object({"code": _TEXT, "status": {"type": "integer"}})},
+            "example": {"type": "object"},
+        }
+    ),
+    "Webhook": _object(
+        {"id": _TEXT, "url": _URL, "types": {"type": "array", "items": _TEXT}, "created_at": _TIME}, secret=_TEXT
+    ),
+    "Webhooks": _object({"webhooks": {"type": "array", "items": {"$ref": "#/components/schemas/Webhook"}}}),
+    "Secret": _object({"secret": _TEXT}),
+    "Delivery": _object(
+        {
+            "id": _TEXT,
+            "webhook_id": _or_null(_TEXT),
+            "event_id": {"type": "integer"},
+            "request_id": _TEXT,
+            "type": _TEXT,
+            "url": _URL,
+            "state": {"type": "string", "enum": ["pending", "delivered", "failed"]},
+            "attempts": {"type": "integer"},
+            "created_at": _TIME,
+            "last_at": _or_null(_TIME),
+            "last_status": _or_null({"type": "integer"}),
+            "last_error": _or_null(_TEXT),
+            "next_at": _or_null(_TIME),
+        }
+    ),
+    "Deliveries": _object(
+        {
+            "deliveries": {"type": "array", "items": {"$ref": "#/components/schemas/Delivery"}},
+            "page": {"type": "integer"},
+            "per_page": {"type": "integer"},
+            "total": {"type": "integer"},
+        }
+    ),
+    "Models": _object(
+        {
+            "object": {"const": "list"},
+            "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}},
+        }
+    ),
     "Health": _object({"status": _TEXT}),
 }
 
@@ -132,10 +219,10 @@ IMAGE: dict[str, Any] = {
     "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in CONTENT_TYPES.values()},
 }
 FAILED: Responses = {422: answers("The request FAILED; nothing was charged", "Failed")}
-SUBMIT_ERRORS = errors(400, 401, 403, 404, 406, 413, 429, 500, 503)
-POLL_ERRORS = errors(401, 404, 500, 503)
+SUBMIT_ERRORS = errors(400, 401, 403, 404, 406, 409, 410, 413, 429, 500, 503)
+POLL_ERRORS = errors(401, 404, 429, 500, 503)
 KEY: dict[str, Any] = {"security": [{"key": []}]}
-EDIT: dict[str, Any] = KEY | {
+ESTIMATE: dict[str, Any] = KEY | {
     "requestBody": {
         "required": True,
         "content": {
@@ -144,10 +231,39 @@ EDIT: dict[str, Any] = KEY | {
         },
     },
 }
+IDEMPOTENCY_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key and request within 24 hours answers the first accepted one again, charged once.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+WEBHOOK: Schema = {
+    "name": "webhook",
+    "in": "query",
+    "description": "Where to post the result when the request has ended.",
+    "schema": _URL,
+}
+EDIT: dict[str, Any] = ESTIMATE | {"parameters": [IDEMPOTENCY_KEY]}
+
+
+def _filter(name: str, description: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+HISTORY_QUERY: list[Schema] = [
+    _filter("page", "From 1.", {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}),
+    _filter("per_page", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+    _filter("status", "One or more states, joined by commas.", _TEXT),
+    _filter("from", "The first day or time, ISO 8601, UTC.", _TEXT),
+    _filter("to", "The last day, or the time before which, ISO 8601, UTC.", _TEXT),
+]
 
 
 def describe(app: FastAPI) -> Schema:
     """The document of ``app``, with our schemas in place of FastAPI's own."""
     document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    key = {"type": "apiKey", "in": "header", "name": "x-api-key"}
-    return document | {"components": {"schemas": SCHEMAS, "securitySchemes": {"key": key}}}
+    schemes = {
+        "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    return document | {"components": {"schemas": SCHEMAS, "securitySchemes": schemes}}

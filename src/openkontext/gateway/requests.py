@@ -60,5 +60,6 @@ def full_response(request: Request, job: Job, result: dict[str, Any] | None) -> 
     """The answer of the response address: the result body, or the status body while there is none."""
     if job.state is State.COMPLETED:
         assert result is not None
-        return JSONResponse(wire.completed(job.id, output_url(request, job, result), result), headers=NO_STORE)
+        body = wire.completed(job.id, output_url(request, job, result), result, parent_id=job.parent_id)
+        return JSONResponse(body, headers=NO_STORE)
     return light_response(request, job, result)

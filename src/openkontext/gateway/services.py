@@ -13,6 +13,7 @@ from openkontext.parts import image_limits, open_store
 from openkontext.settings import Settings
 from openkontext.store import Store
 
+from .polling import PollLimit
 from .watch import Watcher
 
 
@@ -40,6 +41,11 @@ class Services:
     def price(self) -> int:
         """Micro-credits of an edit."""
         return money.to_micros(self.settings.price)
+
+    @cached_property
+    def polls(self) -> PollLimit:
+        """How often each key may poll."""
+        return PollLimit(self.settings.poll_limit)
 
     @cached_property
     def image_limits(self) -> ImageLimits:

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from openkontext.contract import State, wire
 
 from .addresses import base_url
-from .auth import authenticate
-from .limits import rate_limit_headers
-from .openapi import EDIT, FAILED, KEY, POLL_ERRORS, SUBMIT_ERRORS, Responses, answers
+from .auth import authenticate, require
+from .limits import accepted_headers
+from .openapi import EDIT, FAILED, KEY, POLL_ERRORS, SUBMIT_ERRORS, WEBHOOK, Responses, answers, errors
 from .requests import full_response, light_response, state_of, unknown
 from .services import services_of
 from .submission import accept
@@ -27,16 +27,13 @@ _RESULT: Responses = {
 @router.post(
     "/v2/{slug}",
     tags=["v2"],
-    openapi_extra=EDIT,
+    openapi_extra=EDIT | {"parameters": [*EDIT["parameters"], WEBHOOK]},
     responses={200: answers("Accepted", "Submitted"), **SUBMIT_ERRORS},
 )
 async def submit(request: Request, slug: str) -> Response:
     """Accept an edit and answer at once, with the addresses to poll."""
-    _, accepted = await accept(request, slug)
-    headers = rate_limit_headers(accepted.limit, accepted.remaining, accepted.reset_at)
-    return JSONResponse(
-        wire.submitted(base_url(request), accepted.job.id), headers=headers | {"x-request-id": accepted.job.id}
-    )
+    _, accepted = await accept(request, slug, webhook=request.query_params.get("webhook"))
+    return JSONResponse(wire.submitted(base_url(request), accepted.job.id), headers=accepted_headers(accepted))
 
 
 @router.get(
@@ -67,12 +64,14 @@ async def result(request: Request, request_id: str) -> Response:
     responses={
         202: answers("To be cancelled, or cancelled", "Cancelled"),
         204: {"description": "Erased"},
+        **errors(403),
         **POLL_ERRORS,
     },
 )
 async def cancel_or_erase(request: Request, request_id: str) -> Response:
     """Cancel a request that waits or runs (202), or erase an ended one with its files (204)."""
     key = await authenticate(request)
+    require(key, "edit")
     services = services_of(request)
     outcome = await to_thread.run_sync(services.store.cancel, request_id, key.account_id)
     if outcome is None:

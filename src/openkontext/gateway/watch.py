@@ -15,6 +15,8 @@ log = structlog.get_logger(__name__)
 Value = TypeVar("Value")
 
 _CACHE_SIZE = 4096
+# Seconds between the polls underneath the wake-ups, for when the store's counter can't be read.
+SLOW_POLL = 1.0
 
 
 class Watcher:
@@ -29,7 +31,7 @@ class Watcher:
         self._stopping = threading.Event()
         self._changed = asyncio.Event()
         self._thread: threading.Thread | None = None
-        self._cache: dict[Hashable, Any] = {}
+        self._cache: dict[Hashable, asyncio.Task[Any]] = {}
         self._cached_at: int | None = None
 
     def start(self) -> None:
@@ -43,35 +45,47 @@ class Watcher:
         self._stopping.set()
         if self._thread:
             await to_thread.run_sync(self._thread.join)
-        self._wake()
+        self.wake()
+
+    @property
+    def change(self) -> asyncio.Event:
+        """Set at the next change. Take it before a read: a change that arrives while that runs must not be missed."""
+        return self._changed
+
+    def wake(self) -> None:
+        """Have everyone who waits look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def until(self, read: Callable[[], Awaitable[Value | None]], timeout: float) -> Value | None:
         """Call ``read`` now and after every change until it gives a value, or None after ``timeout`` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
-            # Taken before the read: a change that arrives while it runs must not be missed.
-            changed = self._changed
+            changed = self.change
             value = await read()
             left = deadline - loop.time()
             if value is not None or left <= 0:
                 return value
-            # A slow poll underneath the wake-ups, for when the store's counter can't be read.
-            await _set_within(changed, min(left, 1.0))
+            await set_within(changed, min(left, SLOW_POLL))
 
     async def cached(self, key: Hashable, load: Callable[[], Value]) -> Value:
-        """What ``load`` returns, run in a thread unless it ran for ``key`` since the store's last change."""
+        """What ``load`` returns, run in a thread unless it ran for ``key`` since the store's last change.
+
+        Who asks while it runs shares its outcome.
+        """
         version = self._store.version()
         if version != self._cached_at or len(self._cache) >= _CACHE_SIZE:
             self._cache.clear()
             self._cached_at = version
-        if version is None or key not in self._cache:
-            value = await to_thread.run_sync(load)
-            if version is not None and version == self._cached_at:
-                self._cache[key] = value
-            return value
-        cached: Value = self._cache[key]
-        return cached
+        if version is None:
+            return await to_thread.run_sync(load)
+        reading = self._cache.get(key)
+        if reading is None or (reading.done() and reading.exception()):
+            reading = self._cache[key] = asyncio.create_task(to_thread.run_sync(load))
+        # Shielded: one who asked and went away doesn't take the answer from the others.
+        value: Value = reading.result() if reading.done() else await asyncio.shield(reading)
+        return value
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
         seen: int | None = None
@@ -84,15 +98,14 @@ class Watcher:
                 continue
             if now != seen:
                 seen = now
-                loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+                loop.call_soon_threadsafe(self.wake)
 
 
-async def _set_within(event: asyncio.Event, timeout: float) -> None:
+async def set_within(event: asyncio.Event, timeout: float) -> bool:
+    """Wait for ``event``, for ``timeout`` seconds at most; whether it came."""
     try:
-        await asyncio.wait_for(event.wait(), timeout)
+        async with asyncio.timeout(timeout):
+            await event.wait()
     except TimeoutError:
-        pass
+        return False
+    return True
