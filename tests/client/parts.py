@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import threading
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -86,7 +87,8 @@ class SmallServer(ThreadingHTTPServer):
     """A real HTTP server that answers from ``answers``: path → (status, JSON text or bytes), or how to fail.
 
     A list of answers is played one a request; ``"hang"`` never answers, ``"drop"`` closes the connection,
-    ``("late", seconds, answer)`` takes its time.
+    ``("late", seconds, answer)`` takes its time, ``("events", bytes…)`` is a stream of events, which is closed at its
+    end, or broken off by a ``None``.
     """
 
     daemon_threads = True
@@ -96,6 +98,7 @@ class SmallServer(ThreadingHTTPServer):
         self.answers: dict[str, Any] = {}
         self.seen: list[str] = []
         self.bodies: list[bytes] = []
+        self.headers: list[Message] = []
         self.release = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
@@ -116,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.server.seen.append(f"{self.command} {self.path}")
+        self.server.headers.append(self.headers)
         self.server.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))))
         answer = self.server.answers[self.path]
         if isinstance(answer, list):
@@ -127,13 +131,33 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.release.wait(seconds)
         if isinstance(answer, str):
             self.close_connection = True
-            return
-        status, body = answer
+        elif answer[0] == "events":
+            self._stream(answer[1:])
+        else:
+            self._whole(*answer)
+
+    def _whole(self, status: int, body: str | bytes) -> None:
         data = body if isinstance(body, bytes) else body.encode()
         self.send_response(status)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+    def _stream(self, pieces: tuple[bytes | None, ...]) -> None:
+        self.protocol_version = "HTTP/1.1"
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream; charset=utf-8")
+        self.send_header("transfer-encoding", "chunked")
+        self.send_header("connection", "close")
+        self.end_headers()
+        try:
+            for piece in pieces:
+                if piece is None:
+                    return
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
+        except ConnectionError:
+            pass  # the client may hang up when it likes
 
     do_GET = do_POST = do_DELETE = _answer
 

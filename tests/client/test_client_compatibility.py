@@ -69,7 +69,8 @@ def test_calls_take_what_theirs_take(path: str) -> None:
     ours = inspect.signature(find(openkontext, path)).parameters
     shapes = [{name: (p.kind, p.default) for name, p in side.items() if name != "base_url"} for side in (theirs, ours)]
     assert shapes[0] == {name: shape for name, shape in shapes[1].items() if name in shapes[0]}
-    assert list(theirs) == list(ours)[: len(theirs)]
+    own = [name for name, p in ours.items() if name not in theirs and p.kind is p.KEYWORD_ONLY]
+    assert list(theirs) == [name for name in ours if name not in own][: len(theirs)]
 
 
 def test_errors_have_their_bases() -> None:

@@ -104,6 +104,21 @@ def test_a_rate_limit_says_when_it_ends(text: str | None, expected: datetime | N
 
 
 @pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"x-rate-limit-limit": "60", "x-rate-limit-remaining": "0"}, (60, 0)),
+        ({}, (None, None)),
+        ({"x-rate-limit-limit": "many", "x-rate-limit-remaining": "-1"}, (None, None)),
+    ],
+)
+def test_a_rate_limit_says_how_much_it_is(headers: dict[str, str], expected: tuple[int | None, int | None]) -> None:
+    """Whole numbers, or None where there is none to be read."""
+    error = OpenkontextError.from_response(httpx.Response(429, json={"error": "slow"}, headers=headers))
+    assert isinstance(error, RateLimited)
+    assert expected == (error.limit, error.remaining)
+
+
+@pytest.mark.parametrize(
     "error",
     [
         OpenkontextError.from_response(httpx.Response(429, json={"error": "slow", "code": "rate_limited"})),

@@ -3,13 +3,15 @@
 import base64
 import io
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from openkontext.client.images import encode_image
+from openkontext.client.images import local_picture
 from tests.client.parts import Harness, Script, submitted
 
 
@@ -17,6 +19,12 @@ def file_of(kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (4, 3), "#336699").save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def encode_image(image: Any) -> str:
+    """What goes on the wire for a picture that isn't large."""
+    picture = local_picture(image)
+    return str(image) if picture is None else picture.data_uri()
 
 
 def decoded(uri: str) -> bytes:
@@ -39,6 +47,16 @@ def test_a_path_is_read(form: Any, tmp_path: Path) -> None:
     path.write_bytes(file_of("jpeg"))
     uri = encode_image(form(path))
     assert ("data:image/jpeg;base64", path.read_bytes()) == (uri.partition(",")[0], decoded(uri))
+
+
+def test_a_pipe_is_read(tmp_path: Path) -> None:
+    """As a shell's `<(…)` names one: it has no size before it is read."""
+    path, data = tmp_path / "pipe", file_of("png")
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=[data])
+    writer.start()
+    assert data == decoded(encode_image(path))
+    writer.join()
 
 
 def test_an_open_file_is_read_from_where_it_stands(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_client_loads_httpx_alone() -> None:
     loaded = modules_after(
         "import openkontext\n"
         "for name in openkontext.__all__: getattr(openkontext, name)\n"
-        "from openkontext.client.images import encode_image; encode_image(b'GIF89a')\n"
+        "from openkontext.client.images import local_picture; local_picture(b'GIF89a').data_uri()\n"
         "openkontext.Client('SG_x').job('id')"
     )
     assert (set(), {"httpx"}) == (loaded & HEAVY, loaded & {"httpx"})

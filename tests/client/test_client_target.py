@@ -88,8 +88,10 @@ def test_where_the_base_url_comes_from(sdk: Harness, monkeypatch: pytest.MonkeyP
     assert BASE == sdk.client().base_url
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8000", "localhost", "ftp://a.test"])
-def test_a_base_url_needs_its_scheme(sdk: Harness, address: str) -> None:
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:8000", "localhost", "ftp://a.test", "http://", "https:///v1", "http://a:b"]
+)
+def test_a_base_url_needs_its_scheme_and_host(sdk: Harness, address: str) -> None:
     """The error shows what was given."""
-    with pytest.raises(ValueError, match=f"must start with http:// or https://; got '{address}'"):
+    with pytest.raises(ValueError, match=f"must start with http:// or https://, and name a host; got '{address}'"):
         sdk.client(base_url=address)

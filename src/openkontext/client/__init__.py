@@ -23,6 +23,7 @@ from .errors import (
     ServiceUnavailable,
     Unprocessable,
 )
+from .events import Event
 from .submission import DEFAULT_POLL_INTERVAL_S, DEFAULT_POLL_TIMEOUT_S
 
 # The hosted client's names. Its "async" job is one that is queued; waiting for it blocks, so it is our `Job`.
@@ -41,6 +42,7 @@ __all__ = [
     "BadRequest",
     "Client",
     "Conflict",
+    "Event",
     "GatewayTimeout",
     "Gone",
     "InferenceFailed",

@@ -11,7 +11,7 @@
      ├── Gone                    410  the result was there and has expired
      ├── PayloadTooLarge         413  the body or the picture is too large
      ├── Unprocessable           422  v1: the job ran and failed, or was blocked or cancelled
-     ├── RateLimited             429  .reset_at
+     ├── RateLimited             429  .reset_at .limit .remaining
      ├── ServerError             5xx  a defect of the server
      │    ├── BadGateway         502  v1: no worker could finish it
      │    ├── ServiceUnavailable 503  the queue is full, or the server is shutting down
@@ -23,12 +23,12 @@ Trouble with the connection itself stays httpx's own: everything under `httpx.Tr
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
 
-from .retry import retry_after
+from . import retry
 
 
 class OpenkontextError(Exception):
@@ -75,7 +75,7 @@ class OpenkontextError(Exception):
     @property
     def retry_after(self) -> float | None:
         """Seconds after which the server wants to be asked again, if it said so."""
-        return retry_after(self.headers)
+        return retry.retry_after(self.headers)
 
     def to_dict(self) -> dict[str, Any]:
         """The error as plain values: status, detail, code, request_id."""
@@ -116,11 +116,14 @@ class InsufficientCredits(OpenkontextError):
 
 
 class Conflict(OpenkontextError):
-    """409: an Idempotency-Key that was used with another body."""
+    """409: an ``idempotency_key`` that was used before, with other parameters: choose another for another edit."""
 
 
 class Gone(OpenkontextError):
-    """410: the result has expired."""
+    """410: the edit that this ``idempotency_key`` was first sent with ran, and its result has expired.
+
+    Another key runs it again, and charges it again.
+    """
 
 
 class PayloadTooLarge(OpenkontextError):
@@ -132,16 +135,22 @@ class Unprocessable(OpenkontextError):
 
 
 class RateLimited(OpenkontextError):
-    """429: too many requests for this key."""
+    """429: too many requests for this key, or too many of its requests are waiting (code ``too_many_waiting``)."""
 
     @property
     def reset_at(self) -> datetime | None:
         """When the limit is lifted, in UTC, if the server said so."""
-        try:
-            moment = datetime.fromisoformat(self.headers["x-rate-limit-reset-at-utc"])
-        except (KeyError, ValueError):
-            return None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return retry.reset_at(self.headers)
+
+    @property
+    def limit(self) -> int | None:
+        """How many requests a minute the key may make, if the server said so."""
+        return retry.count_of(self.headers, "x-rate-limit-limit")
+
+    @property
+    def remaining(self) -> int | None:
+        """How many of them are left, if the server said so."""
+        return retry.count_of(self.headers, "x-rate-limit-remaining")
 
 
 class ServerError(OpenkontextError):

@@ -4,8 +4,10 @@ import base64
 import io
 import os
 import re
+import stat
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _REMOTE = re.compile(r"(https?://|data:)", re.IGNORECASE)
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
@@ -19,15 +21,26 @@ _SIGNATURES = (
 _ACCEPTED = "a path, bytes, a binary file, a PIL image, an http(s) URL or a data: URI"
 
 
-def encode_parameters(params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters as they go on the wire: all verbatim, but for ``input_image``."""
-    if "input_image" not in params:
-        return params
-    return params | {"input_image": encode_image(params["input_image"])}
+@dataclass(frozen=True)
+class Picture:
+    """A picture that is here and not at a URL: a file, or bytes in memory. ``size`` is in bytes."""
+
+    content: Path | bytes
+    name: str
+    size: int
+
+    def open(self) -> BinaryIO:
+        """Its bytes as a file, which is the caller's to close."""
+        return io.BytesIO(self.content) if isinstance(self.content, bytes) else self.content.open("rb")
+
+    def data_uri(self) -> str:
+        """All of it as a data: URI."""
+        data = self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+        return f"data:{_content_type(data)};base64,{base64.b64encode(data).decode()}"
 
 
-def encode_image(image: Any) -> str:
-    """A URL or data: URI as it is; anything else as a data: URI of its bytes.
+def local_picture(image: Any) -> Picture | None:
+    """What ``input_image`` may be as a `Picture`; None for a URL or data: URI, which goes on the wire as it is.
 
     Raises:
         FileNotFoundError: a path, or a string that is no URL, that names no file.
@@ -36,16 +49,32 @@ def encode_image(image: Any) -> str:
         ValueError: there are no bytes in it.
     """
     if isinstance(image, str) and _REMOTE.match(image):
-        return image
-    data = _read(image)
-    if not data:
+        return None
+    if isinstance(image, str | os.PathLike):
+        picture = _file(Path(image))
+    else:
+        data = _read(image)
+        picture = Picture(data, "picture", len(data))
+    if not picture.size:
         raise ValueError("input_image is empty: is the file at its end already?")
-    return f"data:{_content_type(data)};base64,{base64.b64encode(data).decode()}"
+    return picture
+
+
+def _file(path: Path) -> Picture:
+    try:
+        # Opened and not only looked at: what can't be read is said before anything is sent.
+        with path.open("rb") as file:
+            info = os.fstat(file.fileno())
+            if stat.S_ISREG(info.st_mode):
+                return Picture(path, path.name, info.st_size)
+            # A pipe: it can be read once, and its size is known then.
+            data = file.read()
+            return Picture(data, path.name, len(data))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, f"input_image must be {_ACCEPTED}; no such file", str(path)) from None
 
 
 def _read(image: Any) -> bytes:
-    if isinstance(image, str | os.PathLike):
-        return _read_file(Path(image))
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
     if hasattr(image, "save") and hasattr(image, "getexif"):
@@ -54,13 +83,6 @@ def _read(image: Any) -> bytes:
     if not isinstance(data, bytes):
         raise TypeError(f"input_image must be {_ACCEPTED}; got {type(image).__name__}")
     return data
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(error.errno, f"input_image must be {_ACCEPTED}; no such file", str(path)) from None
 
 
 def _png(picture: Any) -> bytes:

@@ -1,5 +1,7 @@
 """A request that was submitted: what both kinds of job share."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
@@ -8,7 +10,9 @@ from typing import Any, Self
 
 from ..contract import State, wire
 from .core import Core
-from .errors import InferenceFailed, InferenceTimeout, OpenkontextError
+from .errors import InferenceFailed, OpenkontextError
+from .events import Event
+from .stream import Follower, OnProgress, tell
 
 DEFAULT_POLL_INTERVAL_S = 1.0
 DEFAULT_POLL_TIMEOUT_S = 600.0
@@ -34,21 +38,28 @@ class Submission:
     def _by_id(cls, core: Core, request_id: str) -> Self:
         return cls(request_id, submit_response={}, _core=core, **wire.urls(core.target.root, request_id))
 
-    async def _wait(self, timeout: float, interval: float) -> dict[str, Any]:
-        start = self._core.clock()
-        while True:
-            body = await self._core.fetch(self.status_url)
-            _raise_if_failed(body)
-            if body.get("status") == State.COMPLETED:
-                return await self._core.fetch(self.response_url)
-            elapsed = self._core.clock() - start
-            if elapsed >= timeout:
-                raise InferenceTimeout(self.request_id, elapsed)
-            await self._core.io.sleep(min(interval, timeout - elapsed))
+    def _follower(self, timeout: float, interval: float) -> Follower:
+        return Follower(self._core, self.request_id, self.status_url, self.response_url, timeout, interval)
+
+    def _events(self, timeout: float) -> AsyncGenerator[Event, None]:
+        return self._follower(timeout, DEFAULT_POLL_INTERVAL_S).events()
+
+    async def _wait(self, timeout: float, interval: float, on_progress: OnProgress | None) -> dict[str, Any]:
+        follower = self._follower(timeout, interval)
+        async with aclosing(follower.events() if on_progress else follower.polled()) as events:
+            async for event in events:
+                if on_progress:
+                    await tell(on_progress, event)
+        body = event.data
+        _raise_if_failed(body)
+        return body
 
     async def _cancel(self) -> bool:
         response = await self._core.delete(self.response_url)
         return response.status_code == _ACCEPTED
+
+    async def _pin(self, pinned: bool) -> dict[str, Any]:
+        return await self._core.pin(self.response_url, pinned=pinned)
 
     async def _download(self, path: str | PathLike[str] | None) -> bytes:
         body = await self._core.fetch(self.response_url)

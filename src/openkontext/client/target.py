@@ -10,6 +10,7 @@ import httpx
 from .errors import AuthenticationError
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
+HOSTED_DOMAIN = "segmind.com"
 KEY_VARIABLES = ("OPENKONTEXT_API_KEY", "SEGMIND_API_KEY")
 _VERSION = re.compile(r"/v[12]$")
 
@@ -29,11 +30,17 @@ class Target:
             ValueError: the address is not an http(s) one.
         """
         address = (base_url or os.environ.get("OPENKONTEXT_BASE_URL") or DEFAULT_BASE_URL).strip()
-        if not address.startswith(("http://", "https://")):
-            raise ValueError(f"the base URL must start with http:// or https://; got {address!r}")
+        if not _names_a_server(address):
+            raise ValueError(f"the base URL must start with http:// or https://, and name a host; got {address!r}")
         # Keys come from files with a last newline as often as not, and no header may carry that.
         keys = [key.strip() for key in (api_key, *map(os.environ.get, KEY_VARIABLES)) if key]
         return cls(_VERSION.sub("", address.rstrip("/")), next(filter(None, keys), None))
+
+    @property
+    def hosted(self) -> bool:
+        """Whether it is the hosted service, which knows neither Idempotency-Key nor, at this address, uploads."""
+        host = httpx.URL(self.root).host
+        return host == HOSTED_DOMAIN or host.endswith(f".{HOSTED_DOMAIN}")
 
     def headers(self) -> dict[str, str]:
         """What identifies the caller.
@@ -55,3 +62,11 @@ class Target:
         """
         root, named = httpx.URL(self.root), httpx.URL(url)
         return named.copy_with(scheme=root.scheme, host=root.host, port=root.port)
+
+
+def _names_a_server(address: str) -> bool:
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
