@@ -1,6 +1,5 @@
 """`openkontext edit`: one edit on this machine, with a progress bar."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +7,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from openkontext.contract import InvalidParameters, Problem, parse
+from openkontext.contract.parameters import EditParameters
 from openkontext.media.images import ImageLimits, decode, encode
 
 if TYPE_CHECKING:
-    from openkontext.engine import Engine, Step
+    import torch
+    from PIL import Image
+
+    from openkontext.engine import EditResult, Engine, Step
 
 FORMATS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
 
@@ -19,44 +22,40 @@ FORMATS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
 def edit_file(
     picture: Path, out: Path, fields: dict[str, Any], *, model: str, device: str | None, console: Console
 ) -> None:
-    """Edit ``picture`` as the contract's ``fields`` say and write ``out``.
+    """Edit ``picture`` as the contract's ``fields`` say and write ``out``, its receipt in it.
 
     Raises `Problem` for wrong parameters, an unreadable picture, a checkpoint that can't be loaded or an output
     that can't be written, the cheap checks first.
     """
-    if out.suffix.lower() not in FORMATS:
-        raise InvalidParameters([f"--out must end in {', '.join(FORMATS)}; got {out.name!r}"])
-    parameters, _ = parse(fields | {"input_image": str(picture), "output_format": FORMATS[out.suffix.lower()]})
-    if not out.parent.is_dir():
-        raise InvalidParameters([f"--out: the folder {out.parent} doesn't exist"])
+    parameters, _ = parse(fields | {"input_image": str(picture), "output_format": format_of(out)})
     image = decode(picture.read_bytes(), ImageLimits())
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        engine = _load(model, device, bar)
-        task = bar.add_task("editing", total=parameters.num_inference_steps)
-
-        def on_step(step: "Step") -> None:
-            bar.update(task, completed=step.step)
-
-        started = time.monotonic()
-        result = engine.edit(
-            image,
-            parameters.prompt,
-            aspect_ratio=parameters.aspect_ratio,
-            guidance=parameters.guidance,
-            num_inference_steps=parameters.num_inference_steps,
-            seed=parameters.seed,
-            on_step=on_step,
-        )
-        seconds = time.monotonic() - started
-    out.write_bytes(encode(result.image, parameters.output_format, parameters.output_quality))
+    with progress_bar(console) as bar:
+        engine = load(bar, model, device)
+        result = run(bar, engine, image, parameters)
+    write(out, engine, image, parameters, result)
     for warning in result.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
-    size = f"{result.image.width} × {result.image.height}"
-    console.print(f"{out}: {size}, seed {result.seed}, {seconds:.1f} s", markup=False)
+    size = f"{result.width} × {result.height}"
+    console.print(f"{out}: {size}, seed {result.seed}, {result.inference_time:.1f} s", markup=False)
 
 
-def _load(model: str, device: str | None, bar: Progress) -> "Engine":
+def format_of(out: Path) -> str:
+    """The output format that a file's name asks for. Raises `Problem` for a name or folder that can't be written."""
+    if out.suffix.lower() not in FORMATS:
+        raise InvalidParameters([f"--out must end in {', '.join(FORMATS)}; got {out.name!r}"])
+    if not out.parent.is_dir():
+        raise InvalidParameters([f"--out: the folder {out.parent} doesn't exist"])
+    return FORMATS[out.suffix.lower()]
+
+
+def progress_bar(console: Console) -> Progress:
+    """The bar on which `load` and `run` show how far they are."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console)
+
+
+def load(bar: Progress, model: str, device: str | None, dtype: "torch.dtype | None" = None) -> "Engine":
+    """The engine, see `Engine.load`. Raises `Problem` where that raises `CheckpointError`."""
     # Here and not above: it takes seconds, and what is wrong with the request is said before.
     from openkontext.engine import CheckpointError, Engine
 
@@ -66,6 +65,32 @@ def _load(model: str, device: str | None, bar: Progress) -> "Engine":
         bar.update(task, completed=done, total=total)
 
     try:
-        return Engine.load(model, device=device, on_progress=on_progress)
+        return Engine.load(model, device=device, dtype=dtype, on_progress=on_progress)
     except CheckpointError as error:
         raise Problem("inference_failed", str(error)) from None
+
+
+def run(bar: Progress, engine: "Engine", image: "Image.Image", parameters: EditParameters) -> "EditResult":
+    """The edit of ``image`` that ``parameters`` ask for."""
+    task = bar.add_task("editing", total=parameters.num_inference_steps)
+
+    def on_step(step: "Step") -> None:
+        bar.update(task, completed=step.step)
+
+    return engine.edit(
+        image,
+        parameters.prompt,
+        aspect_ratio=parameters.aspect_ratio,
+        guidance=parameters.guidance,
+        num_inference_steps=parameters.num_inference_steps,
+        seed=parameters.seed,
+        on_step=on_step,
+    )
+
+
+def write(out: Path, engine: "Engine", image: "Image.Image", parameters: EditParameters, result: "EditResult") -> None:
+    """Write an edit's picture with its receipt, in the format that ``parameters`` name."""
+    from openkontext.provenance import receipt_of
+
+    receipt = receipt_of(engine.checkpoint, image, parameters.as_dict(), result.image)
+    out.write_bytes(encode(result.image, parameters.output_format, parameters.output_quality, receipt))

@@ -2,20 +2,27 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
+import httpx
 import pytest
 from PIL import Image
 
+from openkontext.contract import SLUG
 from tests.end_to_end.web import picture
+
+
+def command(*words):
+    """The command as a new process has it."""
+    return [sys.executable, "-m", "openkontext", *map(str, words)]
 
 
 def openkontext(*words, cwd, **environment):
     """Run the command; its outcome."""
-    command = [sys.executable, "-m", "openkontext", *map(str, words)]
     return subprocess.run(
-        command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
+        command(*words), cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -83,3 +90,78 @@ def test_a_wrong_setting_is_one_clear_line(tmp_path, flag, value):
     assert done.returncode in (1, 2)
     assert flag.removeprefix("--") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_keys_are_made_and_revoked_while_the_service_runs(service, tmp_path):
+    """A new key is taken at once, and refused from the moment that it is revoked."""
+    made = openkontext("keys", "create", "--label", "for a moment", "--data", service.data, cwd=tmp_path)
+    key = made.stdout.removesuffix("\n")
+
+    def status():
+        return httpx.get(f"{service.url}/v1/get-user-credits", headers={"x-api-key": key}).status_code
+
+    assert 200 == status(), made.stderr
+    revoked = openkontext("keys", "revoke", key[-4:], "--data", service.data, cwd=tmp_path)
+    assert 401 == status(), revoked.stderr
+
+
+def test_books_hold_while_the_service_runs(service, http, photo, tmp_path):
+    """Credits granted by the command can be spent at once, and the ledger is proven beside it."""
+    before = http.get("/v1/get-user-credits").json()["credits"]
+    granted = openkontext("credits", "add", "local", "2.5", "--data", service.data, cwd=tmp_path)
+    assert before + 2.5 == http.get("/v1/get-user-credits").json()["credits"] == float(granted.stdout)
+    verified = openkontext("ledger", "verify", "--data", service.data, cwd=tmp_path)
+    assert 0 == verified.returncode, verified.stdout
+    assert verified.stdout.endswith("every balance equals its sum\n")
+
+
+def test_an_edit_on_a_server(service, photo, tmp_path):
+    """`openkontext edit --server` writes the picture that the service makes, and says what it cost."""
+    where = ("--server", service.url, "--api-key", service.key)
+    done = openkontext("edit", photo, "make it snow", "-o", "out.webp", "--steps", 4, *where, cwd=tmp_path)
+    assert (0, "") == (done.returncode, done.stdout), done.stderr
+    assert "seed 42" in done.stderr
+    with Image.open(tmp_path / "out.webp") as made:
+        assert ("WEBP", (144, 96)) == (made.format, made.size)
+
+
+def test_a_server_that_refuses_is_one_clear_line(service, photo, tmp_path):
+    """And the status is 1."""
+    where = ("--server", service.url, "--api-key", "SG_00")
+    done = openkontext("edit", photo, "make it snow", *where, cwd=tmp_path)
+    assert 1 == done.returncode
+    assert "error: The x-api-key is wrong, expired or revoked\n" == done.stderr
+
+
+def test_an_edit_is_made_again_by_its_receipt(photo, tiny, tmp_path):
+    """`openkontext replay` ends with status 0 if the pixels are the same, and with 1 and the reason if they aren't."""
+    openkontext("edit", photo, "make it snow", "-o", "a.png", "--model", tiny, "--steps", 4, cwd=tmp_path)
+    same = openkontext("replay", "a.png", "--input", photo, "--out", "b.png", "--model", tiny, cwd=tmp_path)
+    assert (0, "") == (same.returncode, same.stdout), same.stderr
+    assert "b.png: the same pixels as a.png" in same.stderr
+    with Image.open(tmp_path / "a.png") as made, Image.open(tmp_path / "b.png") as again:
+        assert made.tobytes() == again.tobytes()
+    (tmp_path / "other.png").write_bytes(picture(240, 200))
+    other = openkontext("replay", "a.png", "--input", "other.png", "--model", tiny, cwd=tmp_path)
+    assert (1, "") == (other.returncode, other.stdout)
+    assert "not the same pixels as a.png" in other.stderr
+    assert "the picture given isn't the one that was edited" in " ".join(other.stderr.split())
+
+
+def test_events_are_followed_without_a_public_address(service, http, photo, tmp_path):
+    """`openkontext webhooks listen` shows what the running service signs, verified, until Ctrl-C."""
+    words = ("webhooks", "listen", "--server", service.url, "--data", service.data)
+    listening = subprocess.Popen(
+        command(*words), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert "listening" in listening.stderr.readline()
+        form = {"prompt": "make it snow", "num_inference_steps": "4"}
+        submitted = http.post(f"/v2/{SLUG}", data=form, files={"input_image": photo.read_bytes()}).json()
+        line = listening.stdout.readline()
+        assert line.endswith(f"request.completed  {submitted['request_id']}  verified\n")
+        listening.send_signal(signal.SIGINT)
+        assert 0 == listening.wait(20)
+    finally:
+        listening.kill()
+        listening.communicate()
