@@ -54,7 +54,7 @@ def _read_or_make_key(store: Store, settings: Settings, path: Path) -> str:
     # Asked of the books, since a first start may have been cut short.
     if not store.ledger(account.id):
         store.add_credits(account.id, money.to_micros(settings.local_credits))
-    _, secret = store.create_key(account.id, rpm=None, label="made at the first start")
+    _, secret = store.create_key(account.id, rpm=None, max_queued=None, label="made at the first start")
     durable.write(path, f"{secret}\n".encode())
     return secret
 
