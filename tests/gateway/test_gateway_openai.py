@@ -162,6 +162,7 @@ async def test_the_same_again(openai):
     other = await post(openai, n=2, headers=headers, prompt="another")
     assert_openai_error(other, 409, "idempotency_conflict")
     assert other.headers["x-should-retry"] == "false"
+    assert_openai_error(await post(openai, n=3, headers=headers), 409, "idempotency_conflict")
     assert_openai_error(await post(openai, headers={"idempotency-key": "two words"}), 400, "invalid_parameter")
 
 

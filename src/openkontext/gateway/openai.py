@@ -171,11 +171,11 @@ async def _submit_all(request: Request, key: Key, asked: openai.ImagesEdit, pict
     try:
         again = 0
         for index, fields in enumerate(asked.edits()):
-            each = await _submit(request, key, fields, picture, (index, again))
+            each = await _submit(request, key, fields, picture, asked.n, (index, again))
             while index == 0 and asked.n > 1 and each.replayed and each.job.cancel_requested:
                 # Cancelled when a later one was refused: refusals aren't remembered, so it all begins anew.
                 again += 1
-                each = await _submit(request, key, fields, picture, (index, again))
+                each = await _submit(request, key, fields, picture, asked.n, (index, again))
             accepted.append(each)
     except (Problem, StoreUnavailable) as error:
         if not accepted:
@@ -189,13 +189,15 @@ async def _submit_all(request: Request, key: Key, asked: openai.ImagesEdit, pict
 
 
 async def _submit(
-    request: Request, key: Key, fields: dict[str, Any], picture: bytes | None, place: tuple[int, int]
+    request: Request, key: Key, fields: dict[str, Any], picture: bytes | None, n: int, place: tuple[int, int]
 ) -> Submitted:
     headers = request.headers.getlist("idempotency-key")
     header = ", ".join(headers) if headers else None
     if header and place != (0, 0):
         header = hashlib.sha256(f"{header} {place}".encode()).hexdigest()
-    return await submit_edit(request, key, fields, picture, idempotency_header=header, webhook=None)
+    # So that another number of pictures is another request.
+    besides = f"n={n}"
+    return await submit_edit(request, key, fields, picture, idempotency_header=header, webhook=None, besides=besides)
 
 
 def _all_refused(error: Problem | StoreUnavailable, before: int, n: int) -> Exception:

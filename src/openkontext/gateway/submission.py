@@ -56,6 +56,7 @@ class _Terms:
     idempotency_key: str | None
     webhook: str | None
     base_url: str
+    besides: str
 
 
 async def accept(request: Request, slug: str, *, webhook: str | None = None) -> tuple[Key, Submitted]:
@@ -82,9 +83,11 @@ async def submit_edit(
     *,
     idempotency_header: str | None,
     webhook: str | None,
+    besides: str = "",
 ) -> Submitted:
     """Take in an edit whose body has been read: ``fields`` as JSON values, ``picture`` where it came as a file.
 
+    ``besides`` is what else was asked for with it, and makes it another request under the same Idempotency-Key.
     The key may edit: that is checked before a body is read. Raises `Problem` as `accept` does, from the parameters on.
     """
     edit = await check_edit(request, key, fields, picture)
@@ -92,7 +95,7 @@ async def submit_edit(
     _check_idempotency_key(idempotency_header)
     if webhook is not None:
         webhook = check_webhook(webhook, services.settings)
-    terms = _Terms(idempotency_header, webhook, base_url(request))
+    terms = _Terms(idempotency_header, webhook, base_url(request), besides)
     return await to_thread.run_sync(_submit, services, key, edit, terms)
 
 
@@ -158,7 +161,7 @@ def _enter(
     services: Services, key: Key, edit: Edit, terms: _Terms, job_id: str, source: Mapping[str, Any]
 ) -> Submitted:
     used = terms.idempotency_key
-    idempotency = Idempotency(used, fingerprint(edit, terms.webhook)) if used else None
+    idempotency = Idempotency(used, fingerprint(edit, terms.webhook, terms.besides)) if used else None
     steps = edit.parameters.num_inference_steps
     return services.store.submit(
         key, edit.parameters.as_dict(), source, price=services.price, weight=steps, steps=steps, job_id=job_id,
@@ -167,11 +170,11 @@ def _enter(
     )  # fmt: skip
 
 
-def fingerprint(edit: Edit, webhook: str | None) -> str:
+def fingerprint(edit: Edit, webhook: str | None, besides: str) -> str:
     """SHA-256, in hex, of all that a client asked for: with a seed left blank as blank, whichever was drawn."""
     asked = edit.parameters.as_dict() | ({"seed": None} if edit.seed_drawn else {})
     source = edit.blob or edit.url or hashlib.sha256(edit.picture or b"").hexdigest()
-    return hashlib.sha256(json.dumps([asked, source, webhook], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([asked, source, webhook, besides], sort_keys=True).encode()).hexdigest()
 
 
 def _keep_picture(services: Services, edit: Edit, job_id: str) -> dict[str, Any]:
