@@ -42,7 +42,7 @@ format: setup  ## Format the code
 	$(BIN)/ruff check --fix .
 
 test: check  ## All tests but the slow ones, in under ten minutes on two cores
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: setup  ## Chaos and soak tests
 	$(BIN)/python -m pytest -m slow

@@ -119,7 +119,10 @@ def test_a_folder_is_no_picture(tmp_path: Path) -> None:
         encode_image(tmp_path)
 
 
-@pytest.mark.parametrize("value", [None, 7, [b"x"], {"url": "http://a.test"}, io.StringIO("text")], ids=repr)
+UNUSABLE = [None, 7, [b"x"], {"url": "http://a.test"}, io.StringIO("text")]
+
+
+@pytest.mark.parametrize("value", UNUSABLE, ids=lambda value: type(value).__name__)
 def test_anything_else_is_a_type_error(value: object) -> None:
     """The error says what would do."""
     with pytest.raises(TypeError, match=f"a PIL image.*got {type(value).__name__}"):

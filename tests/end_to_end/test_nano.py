@@ -90,7 +90,7 @@ class TestEdits:
 
 def test_the_first_edit_of_a_newcomer(tmp_path):
     """`openkontext serve` with nothing said runs nano, and an edit over the wire does what it says."""
-    with Service(tmp_path / "data", "nano", threads=2) as service, service.client() as http:
+    with Service(tmp_path / "data", "nano") as service, service.client() as http:
         picture = "data:image/webp;base64," + base64.b64encode(SAMPLES[-1].read_bytes()).decode()
         edit = {"input_image": picture, "prompt": "turn it black and white"}
         answer = http.post("/v1/flux-kontext-dev", json=edit)

@@ -72,7 +72,7 @@ def test_every_step_has_its_preview(engine: Engine, picture: Image.Image) -> Non
 
 
 def test_a_matrix_is_fitted_where_none_is_given(tiny_checkpoint: Path, tmp_path: Path, picture: Image.Image) -> None:
-    """A checkpoint without `openkontext.json`, as the official one is, has previews all the same, the same each time."""
+    """A checkpoint without `openkontext.json`, as the official one is, has previews too, the same each time."""
     plain = Path(shutil.copytree(tiny_checkpoint, tmp_path / "plain"))
     (plain / "openkontext.json").write_text('{"max_area": 4096, "max_sequence_length": 48}')
     previews: list[Image.Image] = []
