@@ -77,3 +77,11 @@ async def test_too_many_waiting(gateway, path):
         assert (await http.post(SUBMIT, json=EDIT)).status_code == 200
     gateway.worker.take()
     await gateway.submit()
+
+
+async def test_a_cancel_is_a_poll(start):
+    """Whatever makes no request is counted, so that nothing writes to the store without a limit."""
+    gateway = await start(poll_limit=1)
+    unknown = "/v2/requests/00000000-0000-4000-8000-000000000000"
+    assert_error(await gateway.http.delete(unknown), 404, "not_found")
+    assert_error(await gateway.http.delete(unknown), 429, "rate_limited")

@@ -110,7 +110,7 @@ def state_of(key: Key, now: float) -> str:
     """``active``, ``expired`` or ``revoked``."""
     if key.revoked_at is not None:
         return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
+    return "active" if key.good_at(now) else "expired"
 
 
 def _keys(store: Store, account: str | None) -> list[tuple[Key, Account]]:

@@ -8,6 +8,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from . import errors, estimate, events, files, health, history, models, openai, uploads, v1, v2, webhooks
+from .board import Board
 from .deliverer import Deliverer
 from .janitor import Janitor
 from .limits import BodyLimit
@@ -35,6 +36,7 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="openkontext", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.openapi = lru_cache(lambda: describe(app))  # type: ignore[method-assign]  # as FastAPI's docs have it
     app.state.services = services
+    app.state.board = Board(services)
     app.add_middleware(BodyLimit, limit=int(services.settings.max_body_mb * 1e6))
     errors.install(app)
     # The first that matches answers: fixed paths come before those with a slug in them.

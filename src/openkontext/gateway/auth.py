@@ -9,13 +9,13 @@ from openkontext.contract import Problem
 from openkontext.store import Key, RateLimited
 
 from .errors import refusal
-from .services import services_of
+from .services import Services, services_of
 
 Permission = Literal["edit", "history", "manage"]
 
 
-async def authenticate(request: Request) -> Key:
-    """The key of the x-api-key header; a GET by it counts as a poll.
+async def authenticate(request: Request, *, poll: bool = True) -> Key:
+    """The key of the x-api-key header; it counts as a ``poll``, but for what is limited later, in a submit's order.
 
     Raises `Problem`: 401 when there is none, or it is wrong, expired or revoked; 429 for too many polls.
     """
@@ -23,7 +23,7 @@ async def authenticate(request: Request) -> Key:
     if not secret:
         raise Problem("missing_key", "Missing x-api-key in header")
     key = await _known(request, secret, "The x-api-key is wrong, expired or revoked")
-    if request.method == "GET":
+    if poll:
         count_poll(request, key)
     return key
 
@@ -47,6 +47,12 @@ def require(key: Key, permission: Permission) -> None:
         raise Problem("forbidden", f"This key may not {what}")
 
 
+async def still_good(services: Services, key: Key) -> bool:
+    """Whether a key that was good when a stream began still is. Raises StoreUnavailable."""
+    known = await services.watcher.cached(("key", key.id), lambda: services.store.key(key.id))
+    return known is not None and known.good_at(services.store.clock())
+
+
 def count_poll(request: Request, key: Key) -> None:
     """Take a poll off what this gateway answers to the key. Raises `Problem` (429)."""
     services = services_of(request)
@@ -62,7 +68,7 @@ async def _known(request: Request, secret: str, otherwise: str) -> Key:
     # Keyed by a hash, so that no secret lies about in memory longer than its request.
     digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
     key = await services.watcher.cached(("key", digest), lambda: services.store.authenticate(secret))
-    if key is None or (key.expires_at is not None and key.expires_at <= services.store.clock()):
-        # The cache knows of every change, but nothing changes when a key expires.
+    # Asked again, for the cache knows of every change, but nothing changes when a key expires.
+    if key is None or not key.good_at(services.store.clock()):
         raise Problem("invalid_key", otherwise)
     return key

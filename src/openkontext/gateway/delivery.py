@@ -28,8 +28,7 @@ async def sent_once(services: Services, job_id: str, pieces: AsyncIterable[bytes
 def _delivered(services: Services, job_id: str) -> None:
     try:
         if blobs := services.store.delivered(job_id):
-            services.blobs.delete(blobs)
-            services.store.forget_blobs(blobs)
+            services.delete_blobs(blobs)
     except (StoreUnavailable, BlobsUnavailable) as error:
         # The client has its picture. What is left goes when the service's own retention ends.
         log.warning("delivered", request_id=job_id, error=str(error))

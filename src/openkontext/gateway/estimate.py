@@ -38,7 +38,7 @@ class _Model:
 })  # fmt: skip
 async def estimate(request: Request, slug: str) -> Response:
     """Price, output size and times of an edit, or the error that submitting it would be; it counts as a poll."""
-    key = await authenticate(request)
+    key = await authenticate(request, poll=False)
     check_slug(slug)
     require(key, "edit")
     edit = await check_edit(request, key, *await read_fields(request))

@@ -10,30 +10,25 @@ back with its last id sees nothing twice.
 import json
 import re
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
 from typing import NamedTuple, Self
 
 from fastapi import APIRouter, Request
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import Response
-from starlette.types import Send
 
 from openkontext.contract import Problem, State
 from openkontext.store import Key, StoreUnavailable
 
-from .auth import authenticate
+from .auth import authenticate, still_good
 from .board import Board, Topic
 from .openapi import KEY, POLL_ERRORS
 from .requests import full_response, state_of
 from .services import services_of
+from .sse import HEARTBEAT, RECONNECT_MS, EventStream
 from .watch import set_within
 
 router = APIRouter(tags=["v2"])
 
-HEARTBEAT = 15.0
-RECONNECT_MS = 1000
-# X-Accel-Buffering: nginx would hold the events back until some kilobytes are together.
-_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _STREAM = {
     "description": "The events `status`, `progress`, `preview` and `done`, or `error`",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -70,16 +65,6 @@ class Shown(NamedTuple):
         return format_sse_event(event=kind, data_str=data, id="/".join((request_id, *map(str, self))))
 
 
-class _EventStream(EventSourceResponse):
-    """Ends its generator when the client goes, instead of leaving that to the garbage collector."""
-
-    body_iterator: AsyncGenerator[bytes]
-
-    async def stream_response(self, send: Send) -> None:
-        async with aclosing(self.body_iterator):
-            await super().stream_response(send)
-
-
 @router.get(
     "/v2/requests/{request_id}/events",
     openapi_extra=KEY | {"parameters": [_LAST_EVENT_ID]},
@@ -91,7 +76,7 @@ async def events(request: Request, request_id: str) -> Response:
     key = await authenticate(request)
     await state_of(services_of(request), request_id, key.account_id)
     shown = Shown.until(request.headers.get("last-event-id", ""), request_id)
-    return _EventStream(stream(request, request_id, key, shown), headers=_HEADERS)
+    return EventStream(stream(request, request_id, key, shown))
 
 
 async def stream(
@@ -100,7 +85,8 @@ async def stream(
     """The events behind what was ``shown``, and a comment after ``heartbeat`` seconds without one."""
     services = services_of(request)
     yield format_sse_event(retry=RECONNECT_MS)
-    with _board(request).follow(request_id, key.account_id) as topic:
+    board: Board = request.app.state.board
+    with board.follow(request_id, key.account_id) as topic:
         while not services.draining:
             changed = topic.changed
             if last := await _last(request, request_id, key, topic):
@@ -112,15 +98,6 @@ async def stream(
                 yield b"".join(then.event(kind, data, request_id) for kind, data, then in due)
             if not await set_within(changed, heartbeat):
                 yield KEEPALIVE_COMMENT
-
-
-def _board(request: Request) -> Board:
-    """The app's board, made for its first listener."""
-    state = request.app.state
-    if not hasattr(state, "board"):
-        state.board = Board(services_of(request))
-    board: Board = state.board
-    return board
 
 
 def _due(topic: Topic, shown: Shown) -> Iterator[tuple[str, str, Shown]]:
@@ -143,7 +120,8 @@ def _due(topic: Topic, shown: Shown) -> Iterator[tuple[str, str, Shown]]:
 async def _last(request: Request, request_id: str, key: Key, topic: Topic) -> bytes | None:
     """The event after which none follows, once it is time for it."""
     try:
-        await _check(request, key)
+        if not await still_good(services_of(request), key):
+            raise Problem("invalid_key", "The x-api-key was revoked, or has expired")
         if topic.standing is not None:
             return None
         job, result = await state_of(services_of(request), request_id, key.account_id)
@@ -156,12 +134,3 @@ async def _last(request: Request, request_id: str, key: Key, topic: Topic) -> by
         return None
     body = bytes(full_response(request, job, result).body).decode()
     return format_sse_event(event="done", data_str=body, id=f"{request_id}/done")
-
-
-async def _check(request: Request, key: Key) -> None:
-    """Raises `Problem` (401) for a key that has been revoked, or has expired, since the stream began."""
-    services = services_of(request)
-    known = await services.watcher.cached(("key", key.id), lambda: services.store.key(key.id))
-    now = services.store.clock()
-    if known is None or known.revoked_at is not None or (known.expires_at is not None and known.expires_at <= now):
-        raise Problem("invalid_key", "The x-api-key was revoked, or has expired")

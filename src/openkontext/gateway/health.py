@@ -6,14 +6,13 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from openkontext.store import WorkerRow
+from openkontext.store.estimates import SEEN_SECONDS
 
 from .openapi import answers, errors
 from .services import Services, services_of
 
 router = APIRouter(tags=["health"])
 
-# A worker reports at least every few seconds; one that has been silent for this long is gone.
-SILENT_AFTER = 15.0
 TAKING = ("ready", "busy")
 
 
@@ -39,7 +38,7 @@ def live_workers(services: Services) -> list[WorkerRow]:
 
 
 def _seen(services: Services, workers: list[WorkerRow]) -> list[WorkerRow]:
-    return [worker for worker in workers if worker.seen_at > services.store.clock() - SILENT_AFTER]
+    return [worker for worker in workers if worker.seen_at > services.store.clock() - SEEN_SECONDS]
 
 
 def _unready(services: Services) -> str | None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from openkontext.contract import InvalidParameters, State, money
 from openkontext.store import HistoryEntry, Job
 
-from .auth import authenticate, count_poll, require
+from .auth import authenticate, require
 from .openapi import HISTORY_QUERY, KEY, POLL_ERRORS, answers, errors
 from .requests import NO_STORE, full_response, output_url, state_of
 from .services import services_of
@@ -63,8 +63,6 @@ async def unpin(request: Request, request_id: str) -> Response:
 async def _set_pin(request: Request, request_id: str, *, pinned: bool) -> Response:
     key = await authenticate(request)
     require(key, "edit")
-    # It makes no job, so it costs what a poll does.
-    count_poll(request, key)
     services = services_of(request)
     change = services.store.pin if pinned else services.store.unpin
     changed = await to_thread.run_sync(change, request_id, key.account_id)

@@ -51,6 +51,4 @@ class Janitor:
         for job_id in self._services.store.reap():
             log.warning("reaped", request_id=job_id)
         if expire and (keys := self._services.store.expire()):
-            self._services.blobs.delete(keys)
-            # Only now are they forgotten: a crash in between repeats the deletion, never skips it.
-            self._services.store.forget_blobs(keys)
+            self._services.delete_blobs(keys)

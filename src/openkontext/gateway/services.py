@@ -1,5 +1,6 @@
 """What the routes work with, made once and passed along, so that tests need no patching."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -36,6 +37,14 @@ class Services:
         store = open_store(settings)
         secret = load_or_create_secret(settings.data / "secret")
         return cls(settings, store, Blobs.open(settings.blobs), Signer(secret), Watcher(store), wants_worker)
+
+    def delete_blobs(self, keys: Sequence[str]) -> None:
+        """Delete what the store has doomed, and only then forget it: a crash between repeats it, never skips it.
+
+        Raises `BlobsUnavailable` and StoreUnavailable.
+        """
+        self.blobs.delete(keys)
+        self.store.forget_blobs(keys)
 
     @cached_property
     def price(self) -> int:

@@ -65,7 +65,7 @@ async def accept(request: Request, slug: str, *, webhook: str | None = None) -> 
     Raises `Problem` for the first of these that is wrong: key, permission, size, parameters, idempotency, limits,
     credits, queue.
     """
-    key = await authenticate(request)
+    key = await authenticate(request, poll=False)
     check_slug(slug)
     require(key, "edit")
     fields, picture = await read_fields(request)

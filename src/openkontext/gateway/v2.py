@@ -83,6 +83,5 @@ async def cancel_or_erase(request: Request, request_id: str) -> Response:
     blobs = await to_thread.run_sync(services.store.erase, request_id, key.account_id)
     if blobs is None:
         raise unknown(request_id)
-    await to_thread.run_sync(services.blobs.delete, blobs)
-    await to_thread.run_sync(services.store.forget_blobs, blobs)
+    await to_thread.run_sync(services.delete_blobs, blobs)
     return Response(status_code=204)

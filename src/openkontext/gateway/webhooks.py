@@ -1,13 +1,13 @@
 """Webhooks: who is told when an account's requests end, what became of each delivery, and following them live."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import Response
 
 from openkontext.contract import InvalidParameters, Problem
@@ -18,18 +18,17 @@ from openkontext.store import Endpoint, Event, Key, StoreUnavailable
 from openkontext.store.events import TYPES
 from openkontext.store.outbox import LoggedDelivery
 
-from .auth import authenticate, count_poll, require
+from .auth import authenticate, require, still_good
 from .body import read_fields
 from .limits import iso
 from .messages import signed, text
 from .openapi import KEY, answers, errors
 from .requests import NO_STORE
 from .services import Services, services_of
+from .sse import HEARTBEAT, RECONNECT_MS, EventStream
 
 router = APIRouter(tags=["webhooks"])
 
-HEARTBEAT = 15.0
-RECONNECT_MS = 1000
 _KINDS = tuple(TYPES.values())
 _ERRORS = errors(401, 403, 429, 500, 503)
 _LAST_ID = 2**63 - 1
@@ -191,19 +190,18 @@ async def events(request: Request, after: Annotated[int | None, Query(ge=0, le=_
     if after is None:
         after = await to_thread.run_sync(store.last_event, key.account_id)
     signer = await to_thread.run_sync(store.webhook_secret, key.account_id)
-    headers = NO_STORE | {"x-accel-buffering": "no"}
-    return EventSourceResponse(follow(services_of(request), key, signer, after), headers=headers)
+    return EventStream(follow(services_of(request), key, signer, after))
 
 
 async def follow(
     services: Services, key: Key, secret: str, after: int, *, heartbeat: float = HEARTBEAT
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The events of the key's account after one id, until the server drains or the key ends."""
 
     async def read() -> Sequence[Event] | None:
         """None for nothing new; nothing at all for the end."""
         try:
-            if services.draining or not await _is_good(services, key):
+            if services.draining or not await still_good(services, key):
                 return ()
             load = ("webhook events", key.account_id, after)
             found = await services.watcher.cached(load, lambda: services.store.events(key.account_id, after=after))
@@ -228,20 +226,9 @@ def _message(services: Services, event: Event, secret: str) -> bytes:
     return format_sse_event(event=event.type, data_str=json.dumps(data), id=str(event.id))
 
 
-async def _is_good(services: Services, key: Key) -> bool:
-    """Whether a key that was good when the stream began still is."""
-    known = await services.watcher.cached(("key", key.id), lambda: services.store.key(key.id))
-    if known is None or known.revoked_at is not None:
-        return False
-    return known.expires_at is None or known.expires_at > services.store.clock()
-
-
 async def _manager(request: Request) -> Key:
     key = await authenticate(request)
     require(key, "manage")
-    if request.method != "GET":
-        # It makes no job, so it costs what a poll does.
-        count_poll(request, key)
     return key
 
 

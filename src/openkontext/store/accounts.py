@@ -122,8 +122,7 @@ class Accounts(Database):
         if row is None or not hmac.compare_digest(row[0], digest):
             return None
         key = Key(*row[1:])
-        expired = key.expires_at is not None and key.expires_at <= self.clock()
-        return None if expired or key.revoked_at is not None else key
+        return key if key.good_at(self.clock()) else None
 
     @cached_property
     def _hashed(self) -> Lookup:

@@ -60,6 +60,10 @@ class Key:
     retention: float | None
     prompt_in_file: bool
 
+    def good_at(self, now: float) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
 
 @dataclass(frozen=True)
 class LedgerEntry:
