@@ -15,9 +15,9 @@ from training.scenarios import Edit
 # How often each family is drawn: by pairs alone, backgrounds would take three quarters and each style one percent.
 # A short run learns few families well: those that nano must do first have the most.
 WEIGHTS = {
-    "background": 30, "plain background": 9, "snow": 8, "black_and_white": 6, "blur": 6, "darker": 4, "night": 3,
-    "brighter": 4, "sepia": 3, "sketch": 4, "negative": 5, "fog": 3, "pixel_art": 3, "rain": 4, "clear": 5,
-    "recolour": 9, "remove": 4, "add": 5,
+    "background": 24, "plain background": 9, "snow": 6, "black_and_white": 4, "blur": 7, "darker": 7, "night": 3,
+    "brighter": 7, "sepia": 4, "sketch": 4, "negative": 6, "fog": 3, "pixel_art": 3, "rain": 4, "clear": 9,
+    "recolour": 12, "remove": 9, "add": 9,
 }  # fmt: skip
 # Nothing asked for, nothing changed: what guidance 0 does too.
 EMPTY_PROMPTS = 0.05

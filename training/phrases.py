@@ -163,6 +163,9 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "negative[| image| effect| colours]",
         "invert[| it| the image| the picture| this]",
         "show the negative",
+        "i want [all |]the [colours|colors] [inverted|reversed]",
+        "the negative of [it|this|the picture]",
+        "let the [colours|colors] be [inverted|reversed]",
     ),
     "blur": (
         "blur[| it| the picture| the image| the photo| everything| this]",
@@ -173,6 +176,9 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "unfocus the [picture|image|photo]",
         "[a |]strong blur",
         "soften the [picture|image|photo]",
+        "i want it [blurred|blurry|out of focus]",
+        "[blur|soften] all of [it|the picture]",
+        "a [blurry|blurred] [version|picture|image]",
     ),
     "darker": (
         "make [it|the picture|the image|the photo|this|everything] [darker|dark|much darker|dimmer]",
@@ -183,6 +189,11 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "dim the [light|lights|picture|image]",
         "turn down the [light|brightness]",
         "underexpose [it|the photo]",
+        "bring the [light|brightness] down",
+        "let it [be|get] [dark|darker]",
+        "i want it [darker|dark]",
+        "it is too bright",
+        "a [much |]darker [picture|image|photo|version]",
     ),
     "brighter": (
         "make [it|the picture|the image|the photo|this|everything] [brighter|bright|lighter|much brighter]",
@@ -193,6 +204,11 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "lighten [it|the picture|the image]",
         "turn up the [light|brightness]",
         "overexpose [it|the photo]",
+        "bring the [light|brightness] up",
+        "let it [be|get] [bright|brighter]",
+        "i want it [brighter|bright]",
+        "it is too dark",
+        "a [much |]brighter [picture|image|photo|version]",
     ),
     "night": (
         "make it [night|nighttime|night time|look like night]",
@@ -251,6 +267,10 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "[make it|clean up the picture:] no {weather}",
         "[make the weather|clear] [clear|fine|nice], no {weather}",
         "take out the {weather}",
+        "i want the {weather} to [go away|stop]",
+        "let the {weather} [stop|disappear|vanish|go away]",
+        "make the {weather} [stop|disappear|vanish|go away]",
+        "wipe out the {weather}",
     ),
     "recolour": (
         "make [the {object}|it|the subject|the object] {colour}",
@@ -261,6 +281,9 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "the {object} should be {colour}",
         "change [the {object}|it|the subject] to {colour}",
         "[make|give] [the {object}|it] a {colour} [colour|color]",
+        "i want [the {object}|it] to be {colour}",
+        "let [it|the subject] [turn|be] {colour}",
+        "[the {object}|it] in {colour}",
     ),
     "remove": (
         "[remove|delete|erase] the {object}[{place}|]",
@@ -271,6 +294,9 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "make the {object}[{place}|] [disappear|vanish|go away]",
         "[remove|erase] the {object} from the [picture|image|photo]",
         "cut out the {object}",
+        "i want the {object}[{place}|] to [disappear|vanish|go away]",
+        "let the {object}[{place}|] [disappear|vanish]",
+        "wipe out the {object}",
     ),
     "add": (
         "add [a|one|the] {object}{place}",
@@ -279,6 +305,8 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "a {object}{place}",
         "[with|include] a {object}{place}",
         "add a [small |little |]{object}{place}",
+        "i want to [add|see] a {object}{place}",
+        "let a {object} appear{place}",
     ),
 }
 
@@ -307,7 +335,10 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
     "add": ("i would like a {object}{place}", "let there be a {object}{place}"),
 }
 
-BEFORE = "please |please |can you |could you |could you please |can you please |now |i want you to |just "
+BEFORE = (
+    "please |please |can you |could you |could you please |can you please |now |i want you to |i would like you to "
+    "|just "
+)
 AFTER = (
     " please|, please|, keep the subject|, keep everything else the same|, keep the rest|, and change nothing else|"
     ", keep the subject the same| while keeping the subject in place| but keep the subject unchanged|"

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
         20.0, "Seconds a running edit gets to end at shutdown before it goes back to the queue.", ge=0
     )
 
+    header_timeout: float = _setting(10.0, "Seconds a client gets to send the head of a request.", gt=0)
+    body_timeout: float = _setting(30.0, "Seconds a body may take beyond what 16 kB per second takes.", gt=0)
+    max_connections: int = _setting(4096, "Connections that one gateway holds; more are closed at once.", ge=1)
     max_body_mb: float = _setting(32.0, "Largest request body, in MB.", gt=0)
     max_image_mb: float = _setting(20.0, "Largest input image, in MB.", gt=0)
     max_image_megapixels: float = _setting(50.0, "Largest input image, in megapixels.", gt=0)
@@ -65,9 +68,24 @@ class Settings(BaseSettings):
     )
     webhook_timeout: float = _setting(10.0, "Seconds a webhook's receiver gets to answer.", gt=0)
     safety_threshold: float = _setting(0.8, "NSFW score (0 to 1) from which a picture is blocked.", ge=0, le=1)
+    image_classifier: str = _setting(
+        "opennsfw", "What scores pictures: `opennsfw`, or the Hugging Face id or folder of an image classifier."
+    )
+    prompt_policy: str = _setting(
+        "words", "What judges prompts: `words`, or besides those the Hugging Face id or folder of a text classifier."
+    )
+    prompt_threshold: float = _setting(0.5, "A text classifier's score from which a prompt is blocked.", ge=0, le=1)
+    unsafe_labels: Names = _setting(
+        frozenset({"explicit", "hentai", "nsfw", "porn", "sexy", "unsafe"}),
+        "Comma-separated labels of a Hugging Face classifier that count as unsafe.",
+    )
+    c2pa_certificate: str = _setting(
+        "", "PEM file of the certificates that outputs are signed with; without it, of an authority made in DATA/c2pa."
+    )
+    c2pa_key: str = _setting("", "PEM file of that certificate's private key (ECDSA P-256).")
     log_level: str = _setting("info", "debug, info, warning or error.")
 
-    @field_validator("trusted_proxies", "fetch_allow_hosts", "webhook_allow_hosts", mode="before")
+    @field_validator("trusted_proxies", "fetch_allow_hosts", "webhook_allow_hosts", "unsafe_labels", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
