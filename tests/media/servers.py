@@ -12,10 +12,12 @@ Answer = Callable[[socket.socket, "Server"], None]
 class Server:
     """What a running server has seen, and the event that tells its answers to end."""
 
-    def __init__(self, answer: Answer, context: ssl.SSLContext | None) -> None:
+    def __init__(self, answer: Answer, context: ssl.SSLContext | None, host: str, port: int) -> None:
         self._answer = answer
         self._context = context
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        every = host == "::"
+        family = socket.AF_INET6 if every else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, dualstack_ipv6=every)
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[bytes] = []
         self.stopping = threading.Event()
@@ -60,9 +62,12 @@ class Server:
 
 
 @contextmanager
-def serving(answer: Answer | bytes, context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server that sends ``answer``, or does what it says, and closes."""
-    server = Server(answer if callable(answer) else lambda connection, _: connection.sendall(answer), context)
+def serving(
+    answer: Answer | bytes, context: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[Server]:
+    """A server that sends ``answer``, or does what it says, and closes; ``::`` is every address of this machine."""
+    reply = answer if callable(answer) else lambda connection, _: connection.sendall(answer)
+    server = Server(reply, context, host, port)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -70,6 +75,33 @@ def serving(answer: Answer | bytes, context: ssl.SSLContext | None = None) -> It
     finally:
         server.stop()
         thread.join(10)
+
+
+def pour(head: bytes, piece: bytes) -> Answer:
+    """An answer that never ends."""
+
+    def answer(connection: socket.socket, server: Server) -> None:
+        connection.sendall(head)
+        while not server.stopping.is_set():
+            connection.sendall(piece)
+
+    return answer
+
+
+def drip(head: bytes, drop: bytes) -> Answer:
+    """An answer that comes in drops, each soon enough for any timeout between two of them."""
+
+    def answer(connection: socket.socket, server: Server) -> None:
+        connection.sendall(head)
+        while not server.stopping.wait(0.01):
+            connection.sendall(drop)
+
+    return answer
+
+
+def reset(connection: socket.socket, server: Server) -> None:
+    """No answer: the connection is aborted."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
 def response(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:

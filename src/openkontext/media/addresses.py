@@ -1,5 +1,6 @@
 """Which IP addresses are on the public internet, whatever notation or tunnel they come in."""
 
+import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -25,6 +26,8 @@ _NOT_PUBLIC: Final = tuple(
 _IPV6_UNICAST: Final = ip_network("2000::/3")
 # The well-known NAT64 prefix, and IPv4-mapped: behind both is an IPv4 address, and that one decides.
 _WITH_IPV4_INSIDE: Final = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0/96"))
+# Behind ISATAP's interface identifiers, too, which any prefix can have; nobody offers pictures there.
+_ISATAP: Final = (0x0000_5EFE, 0x0200_5EFE)
 
 
 def is_public(address: str) -> bool:
@@ -36,10 +39,20 @@ def is_public(address: str) -> bool:
     return _is_public(ip)
 
 
+def is_ours(address: str) -> bool:
+    """Whether ``address`` is one of this machine's own; where the system lets programs bind to any, all are."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
 def _is_public(ip: IPv4Address | IPv6Address) -> bool:
     if isinstance(ip, IPv6Address):
         if any(ip in network for network in _WITH_IPV4_INSIDE):
             return _is_public(IPv4Address(int(ip) & 0xFFFF_FFFF))
-        if ip not in _IPV6_UNICAST:
+        if ip not in _IPV6_UNICAST or int(ip) >> 32 & 0xFFFF_FFFF in _ISATAP:
             return False
     return ip.is_global and not any(ip in network for network in _NOT_PUBLIC if network.version == ip.version)

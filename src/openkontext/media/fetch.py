@@ -13,13 +13,15 @@ from openkontext.contract import Problem
 from . import urls
 from .outward import Deadline, Policy, Resolver, Unreachable, exchange, resolve
 from .urls import Address
+from .wire import Reply
 
+# Beside a picture: TLS's certificates, headers, and the framing of chunks.
+_BESIDE: Final = 250_000
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _HEADERS: Final = {
     "accept": "image/png, image/jpeg, image/webp, image/gif, image/*;q=0.5, */*;q=0.1",
     # Pictures are compressed already, and what isn't sent compressed can't be a compression bomb.
     "accept-encoding": "identity",
-    "connection": "close",
     "user-agent": "openkontext",
 }
 
@@ -54,12 +56,13 @@ def fetch(
 
 def _request(address: Address, policy: FetchPolicy, resolver: Resolver, deadline: Deadline) -> bytes | Address:
     """The body at ``address``, or where it redirects to. Raises for an answer that is neither."""
-    with exchange("GET", address, resolver, deadline, _HEADERS) as response:
-        fields = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-        if response.status in _REDIRECTS and b"location" in fields:
-            return _redirect(address, fields[b"location"])
-        _check_answer(response.status, fields, policy.max_bytes)
-        return _body(response.iter_stream(), policy.max_bytes)
+    # Room for a picture in small chunks, but not for a stream of framing with nothing in it.
+    most = 2 * policy.max_bytes + _BESIDE
+    with exchange("GET", address, resolver, deadline, _HEADERS, most=most) as reply:
+        if reply.status in _REDIRECTS and "location" in reply.headers:
+            return _redirect(address, reply.headers["location"])
+        _check_head(reply, policy.max_bytes)
+        return _body(reply.pieces(), policy.max_bytes)
 
 
 def _parsed(url: str) -> Address:
@@ -71,19 +74,22 @@ def _parsed(url: str) -> Address:
 
 def _redirect(address: Address, location: str) -> Address:
     try:
-        return urls.join(address, location)
+        target = urls.join(address, location)
     except ValueError as error:
         raise _failed(f"is redirected to one that {error}") from error
+    if (address.scheme, target.scheme) == ("https", "http"):
+        raise _failed("is redirected from https to http")
+    return target
 
 
-def _check_answer(status: int, fields: dict[bytes, str], max_bytes: int) -> None:
-    if status != 200:
-        raise _failed(f"was answered with status {status} instead of 200")
-    encoding = fields.get(b"content-encoding", "identity").strip().lower()
+def _check_head(reply: Reply, max_bytes: int) -> None:
+    if reply.status != 200:
+        raise _failed(f"was answered with status {reply.status} instead of 200")
+    encoding = reply.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise _failed(f"was answered with {encoding[:20]!r} compression, which was not asked for")
-    length = fields.get(b"content-length", "0")
-    if length.isdecimal() and int(length) > max_bytes:
+    # The parser has seen to it that this is a number, of 20 digits at most.
+    if int(reply.headers.get("content-length", 0)) > max_bytes:
         raise _too_large(max_bytes)
 
 

@@ -9,18 +9,23 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import certifi
-import httpcore
 
-from .addresses import is_public
+from .addresses import is_ours, is_public
 from .urls import Address
+from .wire import BadReply, Reply, Secured, Stream, Wire
 
 Resolver = Callable[[str, int], list[str]]
+
+# A name may have thousands of addresses, and our attempts to connect are not for others to aim.
+_TRIED: Final = 8
+# What a machine offers here it offers to everybody; other ports may be for its own network, behind a firewall.
+_WEB_PORTS: Final = (80, 443)
 
 
 class Unreachable(Exception):
@@ -32,7 +37,8 @@ class Policy:
     """What may be reached.
 
     ``allowed_hosts`` are trusted though private: ``name`` (any port) or ``name:port``, addresses too; IPv6 in brackets.
-    Any other host must have public addresses only, and a port of 80, 443 or from 1024 up (mail and shells are below).
+    Any other host must have public addresses only, and a port of 80, 443 or from 1024 up (mail and shells are below);
+    this machine's own public addresses count as such with the ports 80 and 443.
     ``timeout_seconds`` is for all of it, name look-ups included; ``connect_seconds`` for one address to answer,
     ``read_seconds`` for one silence.
     """
@@ -63,19 +69,21 @@ class Deadline:
         self._clock = clock
         self._end = clock() + policy.timeout_seconds
 
-    def cap(self, seconds: float | None) -> float:
-        """``seconds``, or what is left if that is less. Raises `httpcore.TimeoutException` when nothing is left."""
+    def cap(self, seconds: float) -> float:
+        """``seconds``, or what is left if that is less. Raises `TimeoutError` when nothing is left."""
         left = self._end - self._clock()
         if left <= 0:
-            raise httpcore.ReadTimeout
-        return left if seconds is None else min(seconds, left)
+            raise TimeoutError
+        return min(seconds, left)
 
-    def what_ran_out(self, error: httpcore.TimeoutException) -> str:
-        """Which of the times ended in ``error``, in words."""
+    def silence(self) -> float:
+        """How long the other side may say nothing now. Raises as `cap` does."""
+        return self.cap(self.policy.read_seconds)
+
+    def what_ran_out(self) -> str:
+        """Which of the times ended, in words."""
         if self._clock() >= self._end:
             return f"{self._late} within {self.policy.timeout_seconds:g} seconds"
-        if isinstance(error, httpcore.ConnectTimeout):
-            return f"has a host that did not answer within {self.policy.connect_seconds:g} seconds"
         return f"has a host that sent nothing for {self.policy.read_seconds:g} seconds"
 
 
@@ -86,7 +94,7 @@ def check(address: Address, policy: Policy) -> None:
     """
     if policy.allows_private(address):
         return
-    if address.port not in (80, 443) and address.port < 1024:
+    if address.port not in _WEB_PORTS and address.port < 1024:
         raise Unreachable(f"has the port {address.port}; allowed are 80, 443 and those from 1024 up")
     literal = _literal(address.host)
     if literal and not is_public(literal):
@@ -100,93 +108,54 @@ def exchange(
     resolver: Resolver,
     deadline: Deadline,
     headers: Mapping[str, str],
-    content: bytes | None = None,
-) -> Iterator[httpcore.Response]:
+    content: bytes = b"",
+    *,
+    most: int,
+) -> Iterator[Reply]:
     """One request to ``address``, and its answer, whatever that is; its body is still to be read within the block.
+
+    ``most``: the bytes that may be received, all framing and TLS included. No proxy, cookie or password of the
+    environment is used.
 
     Raises `Unreachable`, from the block too, where the connection breaks or the time runs out.
     """
-    url = httpcore.URL(scheme=address.scheme, host=address.host, port=address.port, target=address.target)
-    seconds = deadline.policy.read_seconds
-    timeouts = {"connect": deadline.policy.connect_seconds, "read": seconds, "write": seconds}
-    sent = [("host", address.authority), *headers.items()]
+    sent = {"host": address.authority, "connection": "close", **headers}
+    lines = [f"{method} {address.target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
     try:
-        backend = _PinnedBackend(_checked_addresses(address, resolver, deadline), deadline)
-        # A pool of httpcore and not httpx: no proxies, cookies, redirects or decoding that would have to be turned off.
-        with (
-            httpcore.ConnectionPool(ssl_context=_authorities(address), network_backend=backend) as pool,
-            pool.stream(method, url, headers=sent, content=content, extensions={"timeout": timeouts}) as response,
-        ):
-            yield response
-    except httpcore.TimeoutException as error:
-        raise Unreachable(deadline.what_ran_out(error)) from error
-    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        with _connected(_checked_addresses(address, resolver, deadline), address.port, deadline) as connection:
+            stream = _stream(Wire(connection, deadline.silence, most), address)
+            stream.send("\r\n".join(lines).encode("ascii") + content)
+            yield Reply(stream)
+    except TimeoutError as error:
+        raise Unreachable(deadline.what_ran_out()) from error
+    except BadReply as error:
+        raise Unreachable(str(error)) from error
+    except OSError as error:
         raise Unreachable(_what_broke(error)) from error
 
 
-class _PinnedBackend(httpcore.NetworkBackend):
-    """Connects to the addresses that were checked, whatever the name in the URL; TLS still verifies that name."""
-
-    def __init__(self, addresses: list[str], deadline: Deadline) -> None:
-        self._addresses = addresses
-        self._deadline = deadline
-        self._sockets = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Connect to the first address that answers, whatever ``host`` is."""
-        failure: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectError()
-        for address in self._addresses:
-            try:
-                stream = self._sockets.connect_tcp(address, port, self._deadline.cap(timeout))
-                return _BoundedStream(stream, self._deadline)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-
-class _BoundedStream(httpcore.NetworkStream):
-    """A connection on which no wait goes past the deadline, however many small ones there are."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.cap(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.cap(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
+def _connected(addresses: list[str], port: int, deadline: Deadline) -> socket.socket:
+    """A connection to the first of ``addresses`` that answers; no name is looked up any more."""
+    failure = Unreachable("has a host that refuses connections")
+    seconds = deadline.policy.connect_seconds
+    for address in addresses:
         try:
-            left = self._deadline.cap(timeout)
-        except httpcore.TimeoutException:
-            # Nobody else would: httpcore counts on a failed `start_tls` having closed its stream.
-            self.close()
-            raise
-        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
+            return socket.create_connection((address, port), deadline.cap(seconds))
+        except TimeoutError:
+            # Which of the two times it was is for `cap` to tell: it raises if nothing is left.
+            deadline.cap(seconds)
+            failure = Unreachable(f"has a host that did not answer within {seconds:g} seconds")
+        except OSError:
+            pass
+    raise failure
 
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
 
-
-def _authorities(address: Address) -> ssl.SSLContext | None:
+def _stream(wire: Wire, address: Address) -> Stream:
     if address.scheme == "http":
-        return None
+        return wire
     # SSL_CERT_FILE, OpenSSL's own variable, is how operators with an authority of their own say so.
-    return _ssl_context(os.environ.get("SSL_CERT_FILE") or certifi.where())
+    context = _ssl_context(os.environ.get("SSL_CERT_FILE") or certifi.where())
+    return Secured(wire, context, address.host)
 
 
 @functools.cache
@@ -199,9 +168,14 @@ def _checked_addresses(address: Address, resolver: Resolver, deadline: Deadline)
     """The IP addresses that may be connected to for ``address``."""
     check(address, deadline.policy)
     found = _resolve_in_time(address, resolver, deadline)
-    if not found or not (deadline.policy.allows_private(address) or all(map(is_public, found))):
+    if not found or not (deadline.policy.allows_private(address) or _may_reach(found, address.port)):
         raise _not_public(address)
-    return found
+    return found[:_TRIED]
+
+
+def _may_reach(found: list[str], port: int) -> bool:
+    """Whether anybody on the internet could reach all of ``found``: not through a firewall of this machine, either."""
+    return all(map(is_public, found)) and (port in _WEB_PORTS or not any(map(is_ours, found)))
 
 
 def _not_public(address: Address) -> Unreachable:
@@ -232,21 +206,15 @@ def _resolve_in_time(address: Address, resolver: Resolver, deadline: Deadline) -
     # The system's resolver knows no deadline, hence a thread, which ends by itself when the resolver gives up.
     thread = threading.Thread(target=look_up, name="resolve", daemon=True)
     thread.start()
-    thread.join(deadline.cap(None))
+    thread.join(deadline.cap(deadline.policy.timeout_seconds))
     if not found:
         raise Unreachable(f"has a host whose name could not be looked up in time: {address.host}")
     return found[0]
 
 
-def _what_broke(error: Exception) -> str:
-    # httpcore gives the cause as its first argument, and hides it from the traceback.
-    cause = error.args[0] if error.args else None
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"has a host whose certificate is not valid: {cause.verify_message}"
-    if isinstance(cause, ssl.SSLError):
+def _what_broke(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"has a host whose certificate is not valid: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
         return "has a host that does not speak TLS, or only an old one"
-    if isinstance(error, httpcore.ConnectError):
-        return "has a host that refuses connections"
-    if isinstance(error, httpcore.ProtocolError):
-        return "was answered with broken HTTP: cut off, or not HTTP at all"
     return "has a host that dropped the connection"

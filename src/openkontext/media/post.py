@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-import httpcore
-
 from . import urls
 from .outward import Deadline, Policy, Resolver, Unreachable, exchange, resolve
 
 # An answer is a status. Some of its body is read, since receivers don't like to be cut off, and dropped.
 _READ_BYTES = 4096
+# With TLS's certificates, headers, and the framing of chunks.
+_MOST_BYTES = 250_000
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,17 @@ def post(
         address = urls.parse(url)
     except ValueError as error:
         raise Unreachable(str(error)) from error
-    sent = {"accept-encoding": "identity", "connection": "close", "content-length": str(len(content)), **headers}
+    sent = {"accept-encoding": "identity", "content-length": str(len(content)), **headers}
     answer: Answer | None = None
     try:
-        with exchange("POST", address, resolver, deadline, sent, content) as response:
-            answer = _answer(response)
-            _drop_some(response.iter_stream())
+        with exchange("POST", address, resolver, deadline, sent, content, most=_MOST_BYTES) as reply:
+            answer = Answer(reply.status, _seconds(reply.headers.get("retry-after", "")))
+            _drop_some(reply.pieces())
     except Unreachable:
         # Who gave a status has answered, whatever becomes of the rest.
         if answer is None:
             raise
     return answer
-
-
-def _answer(response: httpcore.Response) -> Answer:
-    fields = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-    return Answer(response.status, _seconds(fields.get(b"retry-after", "")))
 
 
 def _drop_some(pieces: Iterable[bytes]) -> None:

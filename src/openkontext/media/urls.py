@@ -13,6 +13,7 @@ _UNREADABLE = "has a host or port that can't be read"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Programs disagree on what these do in a URL (strip, cut, turn into a slash), and attacks live on disagreement.
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029\ufeff\ud800-\udfff]")
+_BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
@@ -56,6 +57,9 @@ def parse(url: str) -> Address:
         raise ValueError("must start with http:// or https://")
     if "@" in parts.netloc:
         raise ValueError("must not contain a user name or password")
+    # The standard library takes what stands before and behind the brackets for nothing.
+    if "[" in parts.netloc and not _BRACKETED.fullmatch(parts.netloc):
+        raise ValueError(_UNREADABLE)
     host = _ipv6(parts.hostname or "") if "[" in parts.netloc else _host(parts.hostname or "")
     if port == 0:
         raise ValueError("has the port 0")
