@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from openkontext.contract import Problem
 from openkontext.media.images import CONTENT_TYPES, ImageInfo, ImageLimits, decode, encode, inspect
+from tests.media.hostile_files import frame_header
 from tests.media.media_files import SIZE, exif, gif_of_frame, noise, png, png_chunk, saved
 
 LIMITS = ImageLimits()
@@ -121,6 +122,10 @@ REFUSED = {
     "only a jpeg's ends": (b"\xff\xd8\xff\xd9", "has no picture in it"),
     "only a gif's ends": (b"GIF89a\1\0\1\0\0\0\0;", "has no picture in it"),
     "webp without a picture": (b"RIFF\x18\0\0\0WEBPJUNK\x0c\0\0\0" + bytes(12), "has no picture in it"),
+    "webp without frames": (
+        b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x2f\0\0\x1f\0\0" + bytes(8),
+        "has no picture in it",
+    ),
     "a png without a header": (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IEND", b""), "starts with one header"),
     "a png with a damaged byte": (
         saved(noise(), "PNG")[:60] + b"!" + saved(noise(), "PNG")[61:],
@@ -128,10 +133,10 @@ REFUSED = {
     ),
     "a gif out of step": (b"GIF89a\1\0\1\0\0\0\0\0", "out of step"),
     "a jpeg of many scans": (
-        b"\xff\xd8\xff\xc0\0\7\x08\0\1\0\1" + b"\xff\xda\0\2" * 101 + b"\xff\xd9",
+        b"\xff\xd8" + frame_header(0xC0, 1, 1) + b"\xff\xda\0\2" * 101 + b"\xff\xd9",
         "has 101 scans",
     ),
-    "a png of many parts": (png(4, 4, extra=png_chunk(b"tEXt", b"") * 200_001), "more than 200000 parts"),
+    "a png of many parts": (png(4, 4, extra=png_chunk(b"tEXt", b"") * 20_000), "more than 20000 parts"),
     "huge": (png(60_000, 60_000), "has 60000×60000 = 3600.0 megapixels; the limit is 50"),
     "most there can be": (png(2**32 - 1, 2**32 - 1), "megapixels"),
     "too wide": (png(4001, 1000), "has a shape that can't be edited: sides are up to 4:1"),
@@ -140,7 +145,7 @@ REFUSED = {
     "no height": (png(10, 0), "sides are above zero"),
     "a jpeg of no height": (saved(noise(), "JPEG").replace(struct.pack(">HH", 32, 48), b"\0\0\0\x30"), "above zero"),
     "a gif whose frame is larger than itself": (gif_of_frame(8000), "has 8000×8000 = 64.0 megapixels"),
-    "a gif whose frame is far larger than itself": (gif_of_frame(65535), "has more pixels inside than its header"),
+    "a gif whose frame is far larger than itself": (gif_of_frame(65535), "has 65535×65535 = 4294.8 megapixels"),
 }
 
 
@@ -175,7 +180,7 @@ def test_orientation(format: str, orientation: int) -> None:
     shown = SIZE if orientation < 5 else SIZE[::-1]
     assert ImageInfo(format.lower(), *shown) == inspect(data, LIMITS)
     image = decode(data, LIMITS)
-    assert (SIZE, orientation) == (image.size, image.getexif()[0x0112])
+    assert (SIZE, orientation) == (image.size, image.getexif().get(0x0112, 1))
     assert shown == ImageOps.exif_transpose(image).size
 
 
@@ -193,9 +198,8 @@ def test_broken_exif_is_no_reason_to_refuse(blob: bytes) -> None:
         png(2000, 2000, b"short"),
         png(2000, 2000, extra=png_chunk(b"IDAT", b"not deflated")),
         saved(noise(), "JPEG").replace(b"\xff\xdb", b"\xff\xfe"),
-        b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x2f\0\0\x1f\0\0" + bytes(8),
     ],
-    ids=["pixels missing", "pixels not deflated", "jpeg without tables", "webp without frames"],
+    ids=["pixels missing", "pixels not deflated", "jpeg without tables"],
 )
 def test_whole_outside_and_broken_within(data: bytes) -> None:
     """What only decoding finds is refused in the same words and with the same code."""
@@ -298,7 +302,7 @@ def test_metadata_does_not_leak(source: str, format: str) -> None:
     """Place, camera, comments and profiles of the picture sent in are not in the picture given out."""
     data = saved(noise(), source, exif=exif(6, gps=True), icc_profile=b"SECRET-PROFILE", **LEAKY[source])
     assert b"SECRET-PLACE" in data
-    assert {"exif", "icc_profile"} == set(decode(data, LIMITS).info)
+    assert {"exif"} == set(decode(data, LIMITS).info)
     # The file's own image, with all of it: the encoder must not rely on the decoder.
     written = encode(Image.open(io.BytesIO(data)), format, 90)
     assert b"SECRET" not in written
@@ -320,7 +324,8 @@ def test_metadata_does_not_leak_beside_a_receipt(source: str, format: str) -> No
     image.load()
     tags = {ExifTags.Base.Software: "openkontext 1.2.3"} if format != "png" else {}
     assert tags == {tag: text for tag, text in image.getexif().items() if tag != ExifTags.IFD.Exif}
-    assert set() == {"xmp", "icc_profile", "comment"} & set(image.info)
+    # Its XMP is of our own: that the picture is made by a model.
+    assert {"icc_profile", "comment"}.isdisjoint(image.info)
 
 
 def test_text_does_not_leak() -> None:
