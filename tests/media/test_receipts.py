@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from openkontext.media.images import CONTENT_TYPES, encode
-from openkontext.media.receipts import OPTIONAL, REQUIRED, read
+from openkontext.media.receipts import OPTIONAL, REQUIRED, read, source_type
+from openkontext.media.xmp import DIGITAL_SOURCE_TYPE, packet
 from tests.media.media_files import gif_of_frame, noise, png, png_chunk, saved
 
 EXAMPLES = {str: "word", int: 7, float: 3.5, bool: True}
@@ -56,9 +57,11 @@ def test_pixels_are_those_without_a_receipt(format: str) -> None:
 
 
 def test_where_a_png_has_it() -> None:
-    """Two text chunks, before the pixels."""
+    """Three text chunks, before the pixels; Pillow gives the last under another name too."""
+    tag = packet("openkontext 1.2.3")
     expected = {"Software": "openkontext 1.2.3", "openkontext": json.dumps(RECEIPT, separators=(",", ":"))}
-    assert expected == Image.open(io.BytesIO(kept("png"))).info
+    expected_tag = {"XML:com.adobe.xmp": tag.decode(), "xmp": tag}
+    assert expected | expected_tag == Image.open(io.BytesIO(kept("png"))).info
 
 
 @pytest.mark.parametrize("format", ["jpg", "webp"])
@@ -176,5 +179,33 @@ FILES = [kept(format) for format in CONTENT_TYPES]
 def test_damage_is_harmless(file: bytes, where: float, junk: bytes) -> None:
     """Whatever bytes are written over a file's, the outcome is a whole receipt or None."""
     at = int(where * len(file))
-    found = read(file[:at] + junk + file[at + len(junk) :])
+    damaged = file[:at] + junk + file[at + len(junk) :]
+    found = read(damaged)
     assert found is None or found.keys() >= REQUIRED.keys()
+    assert source_type(damaged) is None or len(str(source_type(damaged))) <= 200
+
+
+@pytest.mark.parametrize("format", CONTENT_TYPES)
+@pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
+def test_edited_with_ai_is_said_where_photo_tools_look(format: str, prompt: str) -> None:
+    """IPTC's digital source type, in the XMP of each format, however much room the receipt takes."""
+    assert DIGITAL_SOURCE_TYPE == source_type(kept(format, RECEIPT | {"prompt": prompt}))
+    assert source_type(encode(noise(), format, 90)) is None
+
+
+AS_ELEMENT = "<Iptc4xmpExt:DigitalSourceType>\n http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture</x>"
+XMP = {
+    "an element": (AS_ELEMENT, "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"),
+    "single quotes": ("DigitalSourceType = 'print'", "print"),
+    "empty": ('DigitalSourceType=""', None),
+    "too long": (f'DigitalSourceType="{"x" * 201}"', "x" * 200),
+    "entities that grow": ('<!DOCTYPE x [<!ENTITY a "&b;&b;"><!ENTITY b "c">]> <x DigitalSourceType="&a;"/>', "&a;"),
+    "no text": ("\xff\xfe", None),
+}
+
+
+@pytest.mark.parametrize("name", XMP)
+def test_tags_of_others(name: str) -> None:
+    """As other tools write them; nothing is expanded, and nothing long comes back."""
+    packet, expected = XMP[name]
+    assert expected == source_type(saved(noise(), "JPEG", xmp=packet.encode("latin-1")))

@@ -8,6 +8,7 @@ Keys are the service's own, made from request ids; they are checked all the same
 """
 
 import errno
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,7 @@ from . import durable
 
 STREAM_CHUNK = 256 * 1024
 _KEY_LENGTH = 512
+_LISTED = 1000
 _KEY = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -64,13 +66,16 @@ class Blobs:
         self._store = store
 
     @staticmethod
-    def open(location: str | Path) -> "Blobs":
-        """Open a folder (made if missing) or a URL that obstore knows: ``file``, ``memory``, ``s3``, ``gs``, ``az``."""
+    def open(location: str | Path, *, reserve: int = 0) -> "Blobs":
+        """Open a folder (made if missing) or a URL that obstore knows: ``file``, ``memory``, ``s3``, ``gs``, ``az``.
+
+        ``put`` leaves ``reserve`` bytes of a folder's disk free, for what must be written when it is as good as full.
+        """
         text = str(location)
         if not _URL.match(text):
-            return _LocalBlobs(Path(location))
+            return _LocalBlobs(Path(location), reserve)
         if urlsplit(text).scheme.lower() == "file":
-            return _LocalBlobs(Path(unquote(urlsplit(text).path)))
+            return _LocalBlobs(Path(unquote(urlsplit(text).path)), reserve)
         with _errors(text):
             return Blobs(from_url(text))
 
@@ -84,6 +89,25 @@ class Blobs:
             if not isinstance(data, bytes):
                 data.seek(0)
             self._store.put(key, data)
+
+    def has_room(self) -> bool:
+        """Whether `put` may work; of an object store that is always so."""
+        return True
+
+    def keys(self, folder: str, *, older_than: float) -> Iterator[list[str]]:
+        """The keys in ``folder`` that were written before ``older_than`` (unix seconds), a thousand or fewer at a time.
+
+        A folder's half-written files are no keys: those that old were left by a crash, and are deleted.
+        """
+        with _errors(folder):
+            for listed in self._store.list(folder, chunk_size=_LISTED):
+                old = [each["path"] for each in listed if each["last_modified"].timestamp() < older_than]
+                yield list(filter(is_valid_key, old))
+                for rest in itertools.filterfalse(is_valid_key, old):
+                    self._drop_rest(rest)
+
+    def _drop_rest(self, path: str) -> None:
+        """Delete what isn't a blob."""
 
     def get(self, key: str) -> bytes:
         """The bytes under ``key``; raises `BlobNotFound`."""
@@ -143,7 +167,8 @@ class Blobs:
 class _LocalBlobs(Blobs):
     """A folder. obstore's LocalStore never syncs (seen with strace), so what must last is written by `durable`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, reserve: int) -> None:
+        self._reserve = reserve
         with _errors(str(root)):
             self._root = root.expanduser().resolve()
             durable.make_folder(self._root)
@@ -154,11 +179,21 @@ class _LocalBlobs(Blobs):
     def put(self, key: str, data: bytes | IO[bytes]) -> None:
         _check(key)
         with _errors(key):
+            if not self.has_room():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._root))
             durable.write(self._root / key, data)
+
+    def has_room(self) -> bool:
+        disk = os.statvfs(self._root)
+        return disk.f_bavail * disk.f_frsize >= self._reserve
 
     def copy(self, src: str, dst: str) -> None:
         _check(dst)
         self.put(dst, self.get(src))
+
+    def _drop_rest(self, path: str) -> None:
+        if durable.is_aside(self._root / path):
+            durable.remove(self._root / path, self._root)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:

@@ -27,11 +27,11 @@ def reason(error: OSError) -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Make ``folder`` and its parents, each entered durably in its own."""
+    """Make ``folder`` and its parents, each entered durably in its own; only their owner may look in."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(0o700, exist_ok=True)
     _sync_folder(folder.parent)
 
 
@@ -83,6 +83,11 @@ def _replace(path: Path, data: bytes | IO[bytes]) -> None:
         aside.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def is_aside(path: Path) -> bool:
+    """Whether it is what `write` leaves if the process dies under it."""
+    return path.name.startswith(".") and path.suffix == ".part"
 
 
 def _aside(path: Path) -> Path:

@@ -1,7 +1,8 @@
 """Receipts: how a picture came about, kept in its own file.
 
 In a PNG it is the text chunk ``openkontext``, in JPEG and WebP the EXIF tag UserComment: compact JSON either way, and
-beside it the tag Software. Nobody vouches for a receipt: it may be forged, and saving the picture again may lose it.
+beside it the tag Software and the XMP that says "edited with AI". Nobody vouches for a receipt by itself: it may be
+forged, and saving the picture again may lose it.
 """
 
 import io
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin, TiffTags
 
-from . import containers
+from . import containers, xmp
 
 Receipt = dict[str, Any]
 
@@ -43,6 +44,7 @@ OPTIONAL: Final[dict[str, type]] = {
     "prompt": str,
     "prompt_cut": bool,
     "threads": int,
+    "disable_safety_checker": bool,
 }
 
 _CHUNK: Final = "openkontext"
@@ -67,12 +69,13 @@ def embedding(receipt: Mapping[str, Any], format: str) -> dict[str, Any]:
         chunks = PngImagePlugin.PngInfo()
         chunks.add_text("Software", software)
         chunks.add_text(_CHUNK, _compact(receipt))
+        chunks.add_itxt("XML:com.adobe.xmp", xmp.packet(software).decode())
         return {"pnginfo": chunks}
     exif = _exif(software, _compact(receipt))
     if len(exif) > _MAX_EXIF:
         shorter = {**receipt, "prompt": receipt["prompt"][:_PROMPT_THAT_FITS], "prompt_cut": True}
         exif = _exif(software, _compact(shorter))
-    return {"exif": exif}
+    return {"exif": exif, "xmp": xmp.packet(software)}
 
 
 def read(data: bytes) -> Receipt | None:
@@ -88,7 +91,27 @@ def read(data: bytes) -> Receipt | None:
     except Exception:
         # Pillow raises nearly any exception on damaged data, and json several.
         return None
-    return _checked(said)
+    return checked(said)
+
+
+def source_type(data: bytes) -> str | None:
+    """The digital source type in the XMP of a picture's file; None if there is none. As safe as `read`."""
+    try:
+        with _opened(data) as image:
+            return xmp.source_type(image.info["xmp"])
+    except MemoryError:
+        raise
+    except Exception:
+        return None
+
+
+def checked(said: object) -> Receipt | None:
+    """``said``, if it is a sound receipt, without fields of others."""
+    if not isinstance(said, dict) or not said.keys() >= REQUIRED.keys():
+        return None
+    fields = REQUIRED | OPTIONAL
+    receipt = {name: said[name] for name in fields if name in said}
+    return receipt if all(_is(value, name, fields[name]) for name, value in receipt.items()) else None
 
 
 def _compact(receipt: Mapping[str, Any]) -> str:
@@ -111,17 +134,22 @@ def _exif(software: str, text: str) -> bytes:
 
 def _text(data: bytes) -> str:
     """The JSON in the file of a picture. Raises whatever is wrong with it."""
+    with _opened(data) as image:
+        if image.format == "PNG":
+            return str(image.info[_CHUNK])
+        return _decoded(image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment])
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Pillow's image of a file, not loaded. Raises whatever is wrong with it."""
     kind = containers.sniff(data)
     if kind not in ("png", "jpeg", "webp"):
         raise ValueError(kind)
     # Before Pillow sees it: some of its openers allocate for the size that the header claims.
-    width, height = containers.measure(data, kind)
-    if width * height > _MAX_PIXELS:
-        raise ValueError(width, height)
-    with Image.open(io.BytesIO(data), formats=(kind,)) as image:
-        if kind == "png":
-            return str(image.info[_CHUNK])
-        return _decoded(image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment])
+    outline = containers.outline(data, kind)
+    if outline.width * outline.height > _MAX_PIXELS:
+        raise ValueError(outline.width, outline.height)
+    return Image.open(io.BytesIO(data), formats=(kind,))
 
 
 def _decoded(comment: bytes) -> str:
@@ -130,14 +158,6 @@ def _decoded(comment: bytes) -> str:
         return text.decode("ascii")
     # EXIF doesn't say which order: tools that write tags anew may use the other.
     return text.decode("utf-16-le" if text[1:2] == b"\0" else "utf-16-be")
-
-
-def _checked(said: object) -> Receipt | None:
-    if not isinstance(said, dict) or not said.keys() >= REQUIRED.keys():
-        return None
-    fields = REQUIRED | OPTIONAL
-    receipt = {name: said[name] for name in fields if name in said}
-    return receipt if all(_is(value, name, fields[name]) for name, value in receipt.items()) else None
 
 
 def _is(value: object, name: str, kind: type) -> bool:
