@@ -8,21 +8,29 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-slow check lint types format docs nano evaluate dist clean
+.PHONY: help setup serve test test-slow check lint types format docs nano evaluate lock audit dist clean
 
 help:  ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP)  ## Make .venv and install the pinned dependencies, the service and nano
 
-$(STAMP): pyproject.toml constraints.txt checkpoints/nano/pyproject.toml
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Every file by its hash, and nothing but what the lock names.
+LOCKED := install --require-hashes --no-deps --progress-bar on
+
+$(STAMP): pyproject.toml $(wildcard requirements/*.txt) checkpoints/nano/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; install Python 3.11, or say make PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on \
-		--constraint constraints.txt --editable checkpoints/nano --editable ".[serve,dev]"
+	# Where an index or folder that pip knows has the build for CPUs alone, that one: it is gigabytes smaller.
+	$(PIP) $(LOCKED) --requirement requirements/torch-cpu.txt 2>/dev/null || echo "PyTorch comes from PyPI"
+	$(PIP) $(LOCKED) --requirement requirements/dev.txt
+	if $(BIN)/python requirements/wants_cuda.py; then $(PIP) $(LOCKED) --requirement requirements/cuda.txt; fi
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable checkpoints/nano --editable .
+	$(PIP) check
 	# The tests run the hosted service's client in two releases, and install the wheels without a network.
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target $(VENV)/segmind-1.1.0 segmind==1.1.0
-	$(BIN)/python -m pip download --disable-pip-version-check --quiet --constraint constraints.txt --dest $(VENV)/wheelhouse httpx
+	$(PIP) install --quiet --require-hashes --no-deps --upgrade --target $(VENV)/segmind-1.1.0 --requirement requirements/segmind-1.1.0.txt
+	$(PIP) download --quiet --require-hashes --no-deps --dest $(VENV)/wheelhouse --requirement requirements/sdk.txt
 	@touch $(STAMP)
 
 serve: setup  ## Run the service on http://127.0.0.1:8000
@@ -55,6 +63,14 @@ nano: setup  ## Train nano from nothing (hours on a CPU), evaluate it and write 
 
 evaluate: setup  ## Score the nano that is there on held-out pictures and phrasings
 	$(BIN)/python -m training.evaluate
+
+lock:  ## Write the lock files in requirements/ anew; UPGRADE="name …" lets those packages get newer
+	test -x $(VENV)-lock/bin/python || $(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools httpx pip-audit
+	$(VENV)-lock/bin/python requirements/lock.py $(UPGRADE)
+
+audit:  ## Look the locked versions up among known vulnerabilities (needs the internet, and `make lock` once)
+	$(VENV)-lock/bin/pip-audit --require-hashes --disable-pip --requirement requirements/dev.txt
 
 dist: setup  ## Build the wheels and source distributions into dist/
 	$(BIN)/python -m build --outdir dist .

@@ -1,6 +1,7 @@
 """Loading: from a folder, from Hugging Face, by name; and a clear error for everything that can be wrong."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -130,6 +131,41 @@ def test_weights_only_as_pickle(broken: Path) -> None:
     assert "its transformer can't be loaded" in refusal(broken)
 
 
+class Bomb:
+    """A pickle of it makes a file where it is opened."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[Path]]:
+        return Path.touch, (self.trace,)
+
+
+def booby_trap(folder: Path, trace: Path) -> None:
+    """Put code wherever a loader might look for some: modules that the configurations name, and pickles."""
+    code = f"from pathlib import Path\nPath({str(trace)!r}).touch()\nclass Trap: pass\n"
+    for part in (folder, *(folder / name for name in PARTS)):
+        (part / "trap.py").write_text(code)
+        for name in ("pytorch_model.bin", "diffusion_pytorch_model.bin", "model.pkl", "training_args.bin"):
+            (part / name).write_bytes(pickle.dumps(Bomb(trace)))
+        for config in part.glob("*config.json"):
+            named = dict.fromkeys(("AutoModel", "AutoConfig", "AutoTokenizer"), "trap.Trap")
+            config.write_text(json.dumps(json.loads(config.read_text()) | {"auto_map": named}))
+    index = json.loads((folder / "model_index.json").read_text())
+    index |= {part: ["trap", "Trap"] for part in PARTS}
+    (folder / "model_index.json").write_text(json.dumps(index))
+
+
+def test_nothing_in_a_checkpoint_is_run(broken: Path, tmp_path: Path) -> None:
+    """Neither modules that its configurations name nor pickles beside the safetensors: the classes are ours."""
+    trace = tmp_path / "trace"
+    booby_trap(broken, trace)
+    assert load_checkpoint(broken, device="cpu").name == broken.name
+    assert not trace.exists()
+    pickle.loads((broken / "model.pkl").read_bytes())
+    assert trace.exists(), "the trap works"
+
+
 def test_weights_of_another_shape(broken: Path) -> None:
     """Weights that don't fit the configuration are an error, never left random."""
     config = broken / "transformer" / "config.json"
@@ -190,18 +226,23 @@ def test_fingerprint(tiny_checkpoint: Path, broken: Path, change: Callable[[Path
     assert same == (original == fingerprint(broken, PARTS))
 
 
-def test_hugging_face_id(tiny_checkpoint: Path, clean_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hugging_face_id(
+    tiny_checkpoint: Path, clean_hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An id is downloaded with the token, once, without what the loaders don't read; then it works offline."""
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     (folder := clean_hub.parent / "repository").mkdir()
     shutil.copytree(tiny_checkpoint, folder, dirs_exist_ok=True)
     (folder / "flux1-kontext-dev.safetensors").write_bytes(b"24 GB")
+    booby_trap(folder, tmp_path / "trace")
     with running(folder) as hub:
         use(hub, monkeypatch)
         loaded = load_checkpoint(REPOSITORY, device="cpu")
-    assert (REPOSITORY, fingerprint(tiny_checkpoint, PARTS)) == (loaded.name, loaded.fingerprint)
+    assert (REPOSITORY, fingerprint(folder, PARTS)) == (loaded.name, loaded.fingerprint)
     assert {"Bearer hf_secret"} == {token for path, token in hub.asked if REPOSITORY in path}
-    assert [] == [path for path, _ in hub.asked if path.endswith("flux1-kontext-dev.safetensors")]
+    unread = ("flux1-kontext-dev.safetensors", ".py", ".bin", ".pkl")
+    assert [] == [path for path, _ in hub.asked if path.endswith(unread)]
+    assert not (tmp_path / "trace").exists()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert loaded.fingerprint == load_checkpoint(REPOSITORY, device="cpu").fingerprint
 
