@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,16 @@ def environment(data: Path, model: Path | str, **settings: object) -> dict[str, 
 
 
 class Service:
-    """A running `openkontext serve`; settings are given by name, as in `Settings`."""
+    """A running `openkontext serve`; settings are given by name, as in `Settings`.
 
-    def __init__(self, data: Path, model: Path | str, **settings: object) -> None:
+    ``under`` is a command that runs the one behind it, in surroundings of its own.
+    """
+
+    def __init__(self, data: Path, model: Path | str, *, under: Sequence[str] = (), **settings: object) -> None:
         self.data = data
         self._lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "openkontext", "serve"],
+            [*under, sys.executable, "-m", "openkontext", "serve"],
             env=environment(data, model, **settings),
             cwd=data.parent,
             stdout=subprocess.DEVNULL,

@@ -9,6 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from openkontext.contract import InvalidParameters, Problem, parse
 from openkontext.contract.parameters import EditParameters
 from openkontext.media.images import ImageLimits, decode, encode
+from openkontext.parts import load_moderator
+from openkontext.safety import ClassifierError, Moderator
+from openkontext.settings import Settings
 
 if TYPE_CHECKING:
     import torch
@@ -20,18 +23,27 @@ FORMATS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
 
 
 def edit_file(
-    picture: Path, out: Path, fields: dict[str, Any], *, model: str, device: str | None, console: Console
+    picture: Path,
+    out: Path,
+    fields: dict[str, Any],
+    *,
+    model: str,
+    device: str | None,
+    settings: Settings,
+    console: Console,
 ) -> None:
     """Edit ``picture`` as the contract's ``fields`` say and write ``out``, its receipt in it.
 
-    Raises `Problem` for wrong parameters, an unreadable picture, a checkpoint that can't be loaded or an output
-    that can't be written, the cheap checks first.
+    It is moderated as the ``settings`` say. Raises `Problem` for wrong parameters, an unreadable picture, what the
+    safety checker refuses, a checkpoint that can't be loaded or an output that can't be written, the cheap checks
+    first.
     """
     parameters, _ = parse(fields | {"input_image": str(picture), "output_format": format_of(out)})
     image = decode(picture.read_bytes(), ImageLimits())
+    moderator = moderate(settings, image, parameters)
     with progress_bar(console) as bar:
         engine = load(bar, model, device)
-        result = run(bar, engine, image, parameters)
+        result = run(bar, engine, moderator, image, parameters)
     write(out, engine, image, parameters, result)
     for warning in result.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
@@ -46,6 +58,21 @@ def format_of(out: Path) -> str:
     if not out.parent.is_dir():
         raise InvalidParameters([f"--out: the folder {out.parent} doesn't exist"])
     return FORMATS[out.suffix.lower()]
+
+
+def moderate(settings: Settings, image: "Image.Image", parameters: EditParameters) -> Moderator:
+    """What is to judge the output too, when it has let prompt and picture pass. Raises `Problem` where it doesn't."""
+    try:
+        moderator = load_moderator(settings)
+    except ClassifierError as error:
+        raise Problem("safety_unavailable", str(error)) from None
+    moderator.check_prompt(parameters.prompt, disabled=parameters.disable_safety_checker)
+    if not parameters.disable_safety_checker:
+        # Here and not above: it takes seconds, as in `load`.
+        from openkontext.engine.pictures import as_seen
+
+        moderator.check_image(as_seen(image), "input")
+    return moderator
 
 
 def progress_bar(console: Console) -> Progress:
@@ -70,14 +97,16 @@ def load(bar: Progress, model: str, device: str | None, dtype: "torch.dtype | No
         raise Problem("inference_failed", str(error)) from None
 
 
-def run(bar: Progress, engine: "Engine", image: "Image.Image", parameters: EditParameters) -> "EditResult":
-    """The edit of ``image`` that ``parameters`` ask for."""
+def run(
+    bar: Progress, engine: "Engine", moderator: Moderator, image: "Image.Image", parameters: EditParameters
+) -> "EditResult":
+    """The edit of ``image`` that ``parameters`` ask for. Raises `Problem` where ``moderator`` refuses it."""
     task = bar.add_task("editing", total=parameters.num_inference_steps)
 
     def on_step(step: "Step") -> None:
         bar.update(task, completed=step.step)
 
-    return engine.edit(
+    result = engine.edit(
         image,
         parameters.prompt,
         aspect_ratio=parameters.aspect_ratio,
@@ -86,6 +115,9 @@ def run(bar: Progress, engine: "Engine", image: "Image.Image", parameters: EditP
         seed=parameters.seed,
         on_step=on_step,
     )
+    if not parameters.disable_safety_checker:
+        moderator.check_image(result.image, "output")
+    return result
 
 
 def write(out: Path, engine: "Engine", image: "Image.Image", parameters: EditParameters, result: "EditResult") -> None:

@@ -2,6 +2,7 @@
 
 from openkontext.media import durable
 from openkontext.media.images import ImageLimits
+from openkontext.safety import Moderator
 from openkontext.settings import Settings
 from openkontext.store import Store, StoreSettings
 
@@ -37,3 +38,14 @@ def open_store(settings: Settings) -> Store:
 def image_limits(settings: Settings) -> ImageLimits:
     """Bounds of an input image, the same at the gateway and in the worker."""
     return ImageLimits(max_bytes=int(settings.max_image_mb * 1e6), max_pixels=int(settings.max_image_megapixels * 1e6))
+
+
+def load_moderator(settings: Settings) -> Moderator:
+    """What judges prompts and pictures, the same in the worker and without a server. Raises `ClassifierError`."""
+    return Moderator.load(
+        prompt_policy=settings.prompt_policy,
+        image_classifier=settings.image_classifier,
+        prompt_threshold=settings.prompt_threshold,
+        image_threshold=settings.safety_threshold,
+        unsafe_labels=settings.unsafe_labels,
+    )

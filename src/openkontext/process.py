@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -45,3 +46,14 @@ def die_with_parent() -> Iterator[None]:
         threading.Thread(target=watch, name="parent-watch", daemon=True).start()
     yield
     stopping.set()
+
+
+def raise_open_files() -> int:
+    """Let this process open as many files, connections included, as it may; that number."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError):
+        # Some systems name a limit that they don't grant.
+        pass
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

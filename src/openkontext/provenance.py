@@ -36,6 +36,7 @@ def receipt_of(
     return {
         "openkontext": __version__,
         **{name: parameters[name] for name in _PARAMETERS},
+        **({"disable_safety_checker": True} if parameters["disable_safety_checker"] else {}),
         "width": output.width,
         "height": output.height,
         **circumstances(checkpoint, picture),
@@ -50,7 +51,8 @@ def circumstances(checkpoint: Checkpoint, picture: Image.Image) -> Receipt:
     the file is written in another way without loss, and changes with any pixel.
     """
     seen = as_seen(picture)
-    digest = hashlib.sha256(f"{seen.width}x{seen.height}:".encode() + seen.tobytes())
+    digest = hashlib.sha256(f"{seen.width}x{seen.height}:".encode())
+    digest.update(seen.tobytes())
     return {
         "checkpoint": checkpoint.name,
         "fingerprint": checkpoint.fingerprint,

@@ -13,10 +13,11 @@ from rich.progress import Progress
 
 from openkontext.contract import DEFAULTS, InvalidParameters, Problem, parse
 from openkontext.contract.parameters import EditParameters
-from openkontext.local import format_of, load, progress_bar, run, write
+from openkontext.local import format_of, load, moderate, progress_bar, run, write
 from openkontext.media import receipts
 from openkontext.media.images import ImageLimits, decode, encode, inspect
 from openkontext.media.receipts import Receipt
+from openkontext.settings import Settings
 
 if TYPE_CHECKING:
     from openkontext.engine import Engine
@@ -38,7 +39,15 @@ _OUTPUT_LIMITS = ImageLimits(max_bytes=200_000_000)
 
 
 def replay_file(
-    file: Path, picture: Path, out: Path, *, model: str | None, device: str | None, prompt: str | None, console: Console
+    file: Path,
+    picture: Path,
+    out: Path,
+    *,
+    model: str | None,
+    device: str | None,
+    prompt: str | None,
+    settings: Settings,
+    console: Console,
 ) -> bool:
     """Do the edit of ``file``'s receipt again, with ``picture``, and write ``out``; True if it has the same pixels.
 
@@ -51,13 +60,14 @@ def replay_file(
     receipt = _receipt(file, data)
     parameters = replace(_parameters(file, receipt, picture, prompt), output_format=format_of(out))
     image = decode(picture.read_bytes(), ImageLimits())
+    moderator = moderate(settings, image, parameters)
     with progress_bar(console) as bar:
         engine = _load(bar, receipt, model, device)
         with _threads(receipt):
             apart = [*_of_the_file(data, receipt, prompt), *_differences(receipt, engine, image)]
             for difference in apart:
                 console.print(f"warning: {difference}", style="yellow", markup=False)
-            result = run(bar, engine, image, parameters)
+            result = run(bar, engine, moderator, image, parameters)
             write(out, engine, image, parameters, result)
     after = decode(encode(result.image, receipt["output_format"], receipt["output_quality"]), _OUTPUT_LIMITS)
     change = _change(before, after)

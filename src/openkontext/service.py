@@ -1,5 +1,6 @@
 """`openkontext serve`: gateway and workers as children of one small process, from nothing to ready."""
 
+import ipaddress
 import os
 import signal
 import socket
@@ -33,6 +34,24 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         text = f"can't listen on {host}:{port}: {os.strerror(error.errno or 0).lower()}; choose another with --port"
         raise CannotStart(text) from None
+
+
+def warn_if_readable(settings: Settings, console: Console) -> None:
+    """Print a warning if other machines reach the address, and nothing says that TLS is in front of it."""
+    if _is_loopback(settings.host) or settings.public_url.startswith("https://") or settings.trusted_proxies:
+        return
+    console.print(
+        f"[yellow]warning:[/] {escape(settings.host)} is served without TLS, so keys and pictures travel readable: put "
+        "a proxy with TLS in front (docs/operating.md says how), then say so with --public-url https://…",
+        soft_wrap=True,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def local_key(store: Store, settings: Settings) -> str:
@@ -121,6 +140,7 @@ def print_banner(console: Console, url: str, key: str, settings: Settings) -> No
 def serve(settings: Settings, console: Console) -> None:
     """Run gateway and workers until SIGINT or SIGTERM, then drain. Raises `CannotStart` and `Misconfigured`."""
     listener = listen(settings.host, settings.port)
+    warn_if_readable(settings, console)
     host, port = listener.getsockname()[:2]
     settings = settings.model_copy(update={"port": port})
     store = open_store(settings)

@@ -54,8 +54,14 @@ class Settings(BaseSettings):
     )
 
     header_timeout: float = _setting(10.0, "Seconds a client gets to send the head of a request.", gt=0)
-    body_timeout: float = _setting(30.0, "Seconds a body may take beyond what 16 kB per second takes.", gt=0)
-    max_connections: int = _setting(4096, "Connections that one gateway holds; more are closed at once.", ge=1)
+    body_timeout: float = _setting(
+        30.0,
+        "Seconds a body may take beyond what 16 kB per second takes; and a client may take nothing of an answer.",
+        gt=0,
+    )
+    max_connections: int = _setting(
+        4096, "Connections that one gateway holds; beyond them the longest idle is closed.", ge=1
+    )
     max_body_mb: float = _setting(32.0, "Largest request body, in MB.", gt=0)
     max_image_mb: float = _setting(20.0, "Largest input image, in MB.", gt=0)
     max_image_megapixels: float = _setting(50.0, "Largest input image, in megapixels.", gt=0)

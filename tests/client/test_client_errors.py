@@ -9,7 +9,7 @@ import pytest
 import openkontext
 from openkontext import InferenceFailed, InferenceTimeout, OpenkontextError, RateLimited
 from openkontext.contract import CODES
-from tests.client.parts import Harness, Script
+from tests.client.parts import Harness, Script, state, submitted
 
 EXPECTED = {
     400: "BadRequest",
@@ -30,6 +30,8 @@ EXPECTED = {
     504: "GatewayTimeout",
     507: "ServerError",
 }
+
+VERDICT = {"stage": "prompt", "category": "undressing", "score": 1.0, "threshold": 1.0}
 
 
 @pytest.mark.parametrize(("status", "name"), EXPECTED.items())
@@ -61,6 +63,19 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
         value = getattr(openkontext, name)
         if isinstance(value, type) and issubclass(value, OpenkontextError) and name == value.__name__:
             assert name in drawn
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [({"moderation": VERDICT}, VERDICT), ({}, None), ({"moderation": None}, None), ({"moderation": "nsfw"}, None)],
+)
+def test_a_block_says_by_which_score(sdk: Harness, body: dict[str, object], expected: dict[str, object] | None) -> None:
+    """v1's error and v2's alike; None where there is none, or nothing that can be read."""
+    blocked = state("FAILED", error="no", code="blocked", **body)
+    for call, answers in (("run_sync", [blocked]), ("run", [submitted(), blocked])):
+        with pytest.raises(OpenkontextError) as caught:
+            sdk.call(getattr(sdk.client(Script(*answers)), call), "slug")
+        assert ("blocked", expected) == (caught.value.code, caught.value.moderation)
 
 
 def test_the_id_comes_from_the_header_too(sdk: Harness) -> None:
@@ -122,7 +137,8 @@ def test_a_rate_limit_says_how_much_it_is(headers: dict[str, str], expected: tup
     "error",
     [
         OpenkontextError.from_response(httpx.Response(429, json={"error": "slow", "code": "rate_limited"})),
-        InferenceFailed("no", {"status": "FAILED", "request_id": "id-3", "code": "blocked"}),
+        InferenceFailed("no", {"status": "FAILED", "request_id": "id-3", "code": "blocked", "moderation": VERDICT}),
+        OpenkontextError.from_response(httpx.Response(422, json={"error": "no", "moderation": VERDICT})),
         InferenceTimeout("id-4", 1.5),
         OpenkontextError(),
     ],

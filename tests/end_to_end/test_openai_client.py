@@ -179,7 +179,7 @@ def test_a_block(client, live):
     blocked = pytest.raises(openai.UnprocessableEntityError, match="the result was blocked")
     with working(live, lambda: live.worker.fail("blocked", "the result was blocked")), blocked as caught:
         client.images.edit(image=PICTURE, prompt=PROMPT)
-    assert ("blocked", before + 1) == (caught.value.code, holds(live))
+    assert ("moderation_blocked", before + 1) == (caught.value.code, holds(live))
 
 
 def test_no_second_charge(tmp_path):

@@ -13,10 +13,17 @@ from openkontext.local import edit_file
 from openkontext.media.images import CONTENT_TYPES, encode
 from openkontext.media.receipts import read
 from openkontext.replaying import replay_file
+from openkontext.settings import Settings
 from tests.checkpoints import make_tiny_checkpoint
 from tests.end_to_end.web import picture
 
 FIELDS = {"prompt": "make it snow", "num_inference_steps": 4, "seed": 7, "output_quality": 70}
+
+
+def edit(photo: Path, out: Path, model: Path, **fields: object) -> None:
+    """Edit a photo here, as `openkontext edit` does."""
+    console = Console(file=io.StringIO())
+    edit_file(photo, out, FIELDS | fields, model=str(model), device="cpu", settings=Settings(), console=console)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     (folder / "photo.png").write_bytes(picture())
     for format in CONTENT_TYPES:
         out = folder / f"edited.{format}"
-        edit_file(folder / "photo.png", out, FIELDS, model=str(tiny), device="cpu", console=Console(file=io.StringIO()))
+        edit(folder / "photo.png", out, tiny)
     return folder
 
 
@@ -45,6 +52,7 @@ def replay(folder: Path, tiny: Path, tmp_path: Path):
             model=model and str(model),
             device=None,
             prompt=prompt,
+            settings=Settings(),
             console=console,
         )
         return same, console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
@@ -79,8 +87,8 @@ def test_threads_are_as_many_as_then(folder: Path, tiny: Path, replay, tmp_path:
     usual = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        out, console = tmp_path / "edited.png", Console(file=io.StringIO())
-        edit_file(folder / "photo.png", out, FIELDS, model=str(tiny), device="cpu", console=console)
+        out = tmp_path / "edited.png"
+        edit(folder / "photo.png", out, tiny)
     finally:
         torch.set_num_threads(usual)
     same, said = replay(out)

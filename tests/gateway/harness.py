@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
 from openkontext.contract import CODES, SLUG
-from openkontext.gateway import Services, create_app
+from openkontext.gateway import Services
+from openkontext.gateway.server import Server
 from openkontext.media.images import CONTENT_TYPES
 from openkontext.store import Account, Claim, Key, output_key
 from tests.service import eventually
@@ -183,6 +183,7 @@ class Live:
     services: Services
     account: Account
     secret: str
+    server: Server
 
     def __post_init__(self) -> None:
         self.worker = Worker(self.services)
@@ -203,15 +204,12 @@ def serving(services: Services) -> Iterator[Live]:
     _, secret = services.store.create_key(account.id, rpm=None)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    config = uvicorn.Config(
-        create_app(services), http="httptools", ws="none", log_config=None, server_header=False, proxy_headers=False
-    )
-    server = uvicorn.Server(config)
+    server = Server(services)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
         eventually(lambda: server.started, within=20)
-        yield Live(f"http://127.0.0.1:{port}", port, services, account, secret)
+        yield Live(f"http://127.0.0.1:{port}", port, services, account, secret, server)
     finally:
         server.should_exit = True
         thread.join()

@@ -15,9 +15,12 @@ from standardwebhooks import Webhook
 from openkontext.contract import State, wire
 from openkontext.gateway import Services
 from openkontext.gateway.deliverer import BACKOFF, LEASE_MARGIN, Deliverer
+from openkontext.media import outward
+from openkontext.media.addresses import is_public
 from openkontext.store import Account, Endpoint, Key
 from openkontext.store.outbox import LoggedDelivery
 from tests.gateway.harness import Clock, Worker
+from tests.media.servers import response, serving
 from tests.receivers import Received, receiving
 from tests.service import eventually
 
@@ -142,15 +145,17 @@ def test_completed_request_is_posted(desk: Desk):
 
 
 def test_failed_request_is_posted(desk: Desk):
-    """To the URL that the request named, signed with the account's secret."""
+    """To the URL that the request named, signed with the account's secret; what was blocked says by which score."""
+    verdict = {"stage": "input", "category": "nsfw", "score": 0.97, "threshold": 0.8}
     with receiving() as receiver:
         job_id = desk.submit(webhook=receiver.url)
-        desk.worker.fail("blocked", "the picture was blocked")
+        desk.worker.fail("blocked", "the picture was blocked", moderation=verdict)
         desk.deliver()
         eventually(lambda: receiver.received)
     (got,) = receiver.received
     body = Webhook(desk.store.webhook_secret(desk.account.id)).verify(got.body, got.headers)
     assert (job_id, State.FAILED, "blocked") == (body["request_id"], body["status"], body["code"])
+    assert verdict == body["moderation"]
 
 
 def test_retry_is_the_same_message(desk: Desk):
@@ -240,6 +245,28 @@ def test_private_address_is_refused(desk: Desk):
         delivery = desk.outcome()
     assert ([], None, "pending") == (receiver.received, delivery.last_status, delivery.state)
     assert "the webhook's URL has a host without a public address: localhost" == delivery.last_error
+
+
+def test_address_is_checked_at_every_attempt(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """A name that is public when the event is first posted, and this machine's when it is posted again."""
+    monkeypatch.setattr(outward, "is_public", lambda address: address == "127.0.0.2" or is_public(address))
+    monkeypatch.setattr(outward, "is_ours", lambda address: False)
+    look_up, answers = socket.getaddrinfo, iter(["127.0.0.2", "127.0.0.1"])
+
+    def rebind(host: str, *given: Any, **options: Any) -> Any:
+        return look_up(next(answers) if host == "rebind.example" else host, *given, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebind)
+    refused = response(b"a secret of the receiver's", "500 \x1b[31mOops")
+    with serving(refused, host="127.0.0.2") as public, serving(refused, port=public.port) as private:
+        desk.complete(webhook=f"http://rebind.example:{public.port}/")
+        desk.deliver()
+        # Nothing that a receiver says but its status is kept.
+        assert "was answered with status 500" == desk.outcome().last_error
+        desk.advance(5)
+        eventually(lambda: desk.outcome().attempts == 2)
+    assert "the webhook's URL has a host without a public address: rebind.example" == desk.outcome().last_error
+    assert (1, []) == (len(public.requests), private.requests)
 
 
 def test_gone_receiver_is_removed(desk: Desk, refusing: str):

@@ -10,6 +10,7 @@ from openkontext.contract import Problem
 from openkontext.gateway.delivery import sent_once
 from openkontext.gateway.janitor import Janitor
 from openkontext.media.blobs import BlobsUnavailable
+from openkontext.store import StoreUnavailable
 from tests.gateway.harness import EDIT, PICTURE, RUN, Gateway, assert_error, connect, soon
 
 
@@ -42,6 +43,23 @@ async def test_a_look_erases_nothing(fleeting):
         head = await fleeting.http.head(body["output"])
         assert (200, b"", str(len(PICTURE))) == (head.status_code, head.content, head.headers["content-length"])
     assert (await fleeting.http.get(body["output"])).content == PICTURE
+
+
+async def test_no_cache_keeps_what_is_delivered_once(fleeting, monkeypatch):
+    """What is erased here is not to stay in a browser; nor while it can't be known that it may."""
+    kept = await fleeting.completed()
+    for method in ("HEAD", "GET"):
+        response = await fleeting.http.request(method, kept["output"])
+        assert (200, "no-store") == (response.status_code, response.headers["cache-control"])
+    unknown = await fleeting.completed()
+
+    def locked(_: str) -> bool:
+        raise StoreUnavailable("database", "locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fleeting.services.store, "delivered_once", locked)
+        response = await fleeting.http.get(unknown["output"])
+    assert (PICTURE, "no-store") == (response.content, response.headers["cache-control"])
 
 
 async def test_v1_erases(fleeting):

@@ -1,5 +1,7 @@
 """The files route, and what retention leaves of a request."""
 
+from urllib.parse import quote
+
 import pytest
 
 from openkontext.gateway.janitor import Janitor
@@ -20,7 +22,7 @@ async def test_an_output(gateway, form, kind):
         "content-disposition": f'inline; filename="openkontext-{body["request_id"]}-1.{form}"',
         "cache-control": "private, max-age=3500",
         "x-content-type-options": "nosniff",
-        "content-security-policy": "default-src 'none'; sandbox",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     }
     assert expected == {name: response.headers[name] for name in expected}
 
@@ -44,30 +46,93 @@ async def test_a_large_output_streams_whole(gateway):
     assert (await gateway.http.get(body["output"])).content == large
 
 
+FORGED_EXPIRIES = [
+    "", "never", "+{}", " {}", "{} ", "0{}", "{}.0", "{}e0", "-{}", "1e18", "٣{}", "{}\u0660", "９９９９９９９９９９",
+    "0x7fffffff", "9" * 20, "9" * 5000, "1_800_003_600", "inf", "nan", "{}\0", "{},{}",
+]  # fmt: skip
+
+
 async def test_addresses_that_were_changed(gateway):
     """Nothing opens by an address that the server didn't make: neither other files, nor for longer, nor inputs."""
     body = await gateway.completed()
     path, _, query = body["output"].partition("?")
     expires, signature = (part.partition("=")[2] for part in query.split("&"))
+    other = (await gateway.completed(seed=8))["output"].partition("?")[0]
     request_id = body["request_id"]
+    whole = f"outputs/{request_id}/1.png"
     changed = [
         path,
         f"{path}?expires={expires}",
         f"{path}?signature={signature}",
-        f"{path}?expires={int(expires) + 1}&signature={signature}",
-        f"{path}?expires=&signature={signature}",
-        f"{path}?expires=never&signature={signature}",
+        f"{path}?{query}0",
+        f"{path}?{query}&expires={int(expires) + 1}",
+        f"{path}?{query}&signature=",
+        f"{path}?EXPIRES={expires}&SIGNATURE={signature}",
         f"{path}?expires={expires}&signature={signature[:-1]}",
         f"{path}?expires={expires}&signature={signature.upper()}",
+        f"{path}?expires={expires}&signature={signature}%00",
         f"{path}?expires={expires}&signature=%ff%fe",
+        f"{path}?expires={int(expires) + 1}&signature={signature}",
+        f"{other}?{query}",
         f"{path.replace('1.png', '2.png')}?{query}",
+        f"{path.replace('1.png', '1.PNG')}?{query}",
+        f"{path}/?{query}",
+        f"{path}%00?{query}",
+        f"{path}%2f..%2f1.png?{query}",
         f"{path.replace('outputs', 'inputs').removesuffix('/1.png')}?{query}",
-        f"{path.replace(f'outputs/{request_id}/1.png', '..%2f..%2fapi-key')}?{query}",
-        f"{path.replace(f'outputs/{request_id}/1.png', f'inputs/..%2foutputs/{request_id}/1.png')}?{query}",
+        f"{path.replace(whole, '..%2f..%2fapi-key')}?{query}",
+        f"{path.replace(whole, '%252e%252e%252fapi-key')}?{query}",
+        f"{path.replace(whole, '..%5c..%5capi-key')}?{query}",
+        f"{path.replace(whole, '%2fetc%2fpasswd')}?{query}",
+        f"{path.replace(whole, f'inputs/..%2f{whole}')}?{query}",
+        f"{path.replace(whole, whole.replace('/', '%252f'))}?{query}",
+        f"{path.replace(whole, whole.replace('/', '%5c'))}?{query}",
+        f"{path.replace(whole, whole.replace('/', '//'))}?{query}",
     ]
+    texts = [quote(text.format(expires, expires)) for text in FORGED_EXPIRIES]
+    changed += [f"{path}?expires={text}&signature={signature}" for text in texts]
+    assert len(changed) == 48
     for url in changed:
-        assert_error(await gateway.http.get(url), 404, "not_found")
+        for method in ("GET", "HEAD"):
+            response = await gateway.http.request(method, url)
+            assert response.status_code == 404, url
     assert (await gateway.http.get(body["output"])).status_code == 200
+
+
+async def test_other_spellings_of_an_address(gateway):
+    """What decodes to the same address is the same file, for as long and as a whole: nothing is gained by it."""
+    url = (await gateway.completed())["output"]
+    spellings = [
+        url.replace("/1.png", "%2F1.png"),
+        url.replace("/files/outputs", "/files/%6futputs"),
+        url.replace("?", "?expires=1&signature=x&"),
+        f"{url}&more=1",
+        "&".join([url.partition("?")[0] + "?", *reversed(url.partition("?")[2].split("&"))]),
+    ]
+    first = await gateway.http.get(url)
+    for spelling in spellings:
+        again = await gateway.http.get(spelling, headers={"range": "bytes=0-3"})
+        assert (200, first.content, first.headers) == (again.status_code, again.content, again.headers)
+    gateway.clock.advance(3600)
+    assert [(await gateway.http.get(spelling)).status_code for spelling in spellings] == [404] * len(spellings)
+
+
+async def test_an_address_of_what_was_erased(gateway):
+    """Its time isn't over, but there is nothing there any more."""
+    body = await gateway.completed()
+    assert (await gateway.http.delete(f"/v2/requests/{body['request_id']}")).status_code == 204
+    for method in ("GET", "HEAD"):
+        assert (await gateway.http.request(method, body["output"])).status_code == 404
+
+
+async def test_an_address_of_what_was_pinned(gateway):
+    """Pinned and let go, the address that was to last for years ends with the file."""
+    request_id = (await gateway.completed())["request_id"]
+    pinned = (await gateway.http.post(f"/v2/requests/{request_id}/pin")).json()["output"]
+    await gateway.http.delete(f"/v2/requests/{request_id}/pin")
+    gateway.clock.advance(3600)
+    Janitor(gateway.services).tidy(expire=True)
+    assert_error(await gateway.http.get(pinned), 404, "not_found")
 
 
 async def test_a_file_that_is_gone(gateway):

@@ -188,7 +188,7 @@ async def test_a_failure_cancels_the_others(openai):
     verdict = {"stage": "output", "category": "nsfw", "score": 0.97, "threshold": 0.8}
     await work(openai, 2, {1: lambda: openai.worker.fail("blocked", "no", moderation=verdict)})
     response = await answer
-    error = assert_openai_error(response, 422, "blocked")
+    error = assert_openai_error(response, 422, "moderation_blocked")
     assert (verdict, response.headers["x-request-id"]) == (error["moderation"], error["request_id"])
     assert (0, 9.96) == (openai.services.store.queue_depth(), openai.balance)
 

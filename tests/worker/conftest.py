@@ -1,5 +1,6 @@
 """A worker in this process: a real store, real files and a tiny engine, one part exchanged where a test says so."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,10 @@ from openkontext.engine import Engine
 from openkontext.media.blobs import Blobs
 from openkontext.media.fetch import FetchPolicy
 from openkontext.media.images import ImageLimits
+from openkontext.media.notary import Notary
+from openkontext.safety import Finding, ImageClassifier, Moderator
 from openkontext.safety.nsfw import NSFWClassifier
+from openkontext.safety.prompts import WordPolicy
 from openkontext.store import Job, Key, Store, StoreSettings, input_key
 from openkontext.worker.job import Desk
 from openkontext.worker.link import Link
@@ -28,19 +32,25 @@ from tests.service import eventually
 PRICE = 40_000
 
 
+def stage_of(image: Image.Image) -> str:
+    """Which of an edit's pictures it is: previews are an eighth as wide as outputs, which are smaller than inputs."""
+    return "preview" if image.width <= 16 else "output" if image.width < 300 else "input"
+
+
 class Harmless:
-    """A classifier that finds nothing in anything, or does what the test wants when it looks at an output."""
+    """A classifier that finds nothing in anything; what the test wants is done when it looks at a stage's picture."""
 
-    category = "nsfw"
-
-    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, **then: Callable[[], object]) -> None:
         self._then = then
 
-    def score(self, image: Image.Image) -> float:
-        # Previews are an eighth as wide.
-        if image.width > 16:
-            self._then()
-        return 0.0
+    def judge(self, image: Image.Image) -> Finding:
+        self._then.get(stage_of(image), lambda: None)()
+        return Finding("none", 0.0)
+
+
+def moderated(classifier: ImageClassifier, threshold: float = 0.8) -> Moderator:
+    """What judges pictures by ``classifier``, and prompts as it does unless a setting says otherwise."""
+    return Moderator([(WordPolicy(), 1.0)], classifier, threshold)
 
 
 @pytest.fixture(scope="session")
@@ -79,26 +89,32 @@ def blobs(tmp_path: Path) -> Blobs:
     return Blobs.open(tmp_path / "blobs")
 
 
+@pytest.fixture(scope="session")
+def notary(tmp_path_factory: pytest.TempPathFactory) -> Notary:
+    return Notary.open(tmp_path_factory.mktemp("notary") / "c2pa", "", "")
+
+
 @pytest.fixture
-def desk(engine: Engine, blobs: Blobs) -> Desk:
+def desk(engine: Engine, blobs: Blobs, notary: Notary) -> Desk:
     return Desk(
         engine=engine,
-        classifier=Harmless(),
+        moderator=moderated(Harmless()),
+        notary=notary,
         blobs=blobs,
         limits=ImageLimits(),
         fetch_policy=FetchPolicy(),
-        safety_threshold=0.8,
     )
 
 
 @pytest.fixture
 def submit(store: Store, key: Key, blobs: Blobs) -> Callable[..., Job]:
     """Submits an edit of a picture at ``url``, or of one that was sent."""
+    numbers = itertools.count()
 
     def submit(url: str | None = None, steps: int = 4, **fields: Any) -> Job:
         asked = {"input_image": "file", "prompt": "make it snow", "num_inference_steps": steps} | fields
         parameters, _ = parse(asked)
-        job_id = f"job-{store.queue_depth()}"
+        job_id = f"job-{next(numbers)}"
         blobs.put(input_key(job_id), picture())
         source = {"kind": "url", "url": url} if url else {"kind": "blob", "key": input_key(job_id)}
         return store.submit(key, parameters.as_dict(), source, price=PRICE, weight=1, steps=steps, job_id=job_id).job

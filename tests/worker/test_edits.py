@@ -11,7 +11,7 @@ from openkontext.media.blobs import Blobs
 from openkontext.media.fetch import FetchPolicy
 from openkontext.store import Store
 from tests.end_to_end.web import picture_server
-from tests.worker.conftest import PRICE, Harmless, hooked
+from tests.worker.conftest import PRICE, hooked
 
 
 def test_edit_is_finished_with_its_picture_and_metrics(submit, run, store: Store, blobs: Blobs):
@@ -30,35 +30,6 @@ def test_edit_is_finished_with_its_picture_and_metrics(submit, run, store: Store
     assert 0 < body["metrics"]["inference_time"] <= body["metrics"]["total_time"]
     assert "WEBP" == Image.open(io.BytesIO(blobs.get(body["output"]["key"]))).format
     assert 99 * PRICE == store.balance(job.account_id)
-
-
-def test_checker_blocks_with_its_score_and_without_charge(submit, run, nsfw, store: Store, blobs: Blobs):
-    """At a threshold of 0 every picture is refused; it is never stored."""
-    job, body = run(submit(), classifier=nsfw, safety_threshold=0)
-    assert (State.FAILED, "blocked") == (job.state, body["code"])
-    score = body["moderation"].pop("score")
-    assert {"stage": "output", "category": "nsfw", "threshold": 0} == body["moderation"]
-    assert 0 <= score <= 1
-    assert f"nsfw score {score:.2f}" in body["error"]
-    assert not blobs.exists(f"outputs/{job.id}/1.png")
-    assert 100 * PRICE == store.balance(job.account_id)
-
-
-def test_checker_is_not_asked_where_it_is_disabled(submit, run, nsfw):
-    """The threshold that blocks everything blocks nothing then."""
-    job, _ = run(submit(disable_safety_checker=True), classifier=nsfw, safety_threshold=0)
-    assert State.COMPLETED is job.state
-
-
-def test_failing_checker_gives_nothing_out(submit, run, blobs: Blobs):
-    """Closed, not open."""
-
-    def fail() -> None:
-        raise OSError("the classifier's file is gone")
-
-    job, body = run(submit(), classifier=Harmless(fail))
-    assert (State.FAILED, "safety_unavailable") == (job.state, body["code"])
-    assert not blobs.exists(f"outputs/{job.id}/1.png")
 
 
 @pytest.fixture(scope="module")

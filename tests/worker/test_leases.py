@@ -16,7 +16,7 @@ from openkontext.media.blobs import Blobs
 from openkontext.store import Claim, Job, LeaseLost, Store, StoreUnavailable
 from openkontext.worker.job import Desk
 from tests.service import eventually
-from tests.worker.conftest import PRICE, Harmless, hooked, working
+from tests.worker.conftest import PRICE, Harmless, hooked, moderated, working
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def test_output_of_a_lost_lease_is_deleted(submit, store: Store, desk: Desk, blo
         store.abandon("worker-a")
         claims.append(store.claim("worker-b"))
 
-    with capture_logs() as logs, working(store, replace(desk, classifier=Harmless(lose_it))):
+    with capture_logs() as logs, working(store, replace(desk, moderator=moderated(Harmless(output=lose_it)))):
         eventually(lambda: said(logs, "lease lost", request_id=job.id))
     assert [2] == [claim.attempt for claim in claims if claim]
     assert not blobs.exists(f"outputs/{job.id}/1.png")
@@ -86,8 +86,8 @@ def test_lost_lease_ends_the_edit_at_the_next_step(submit, store: Store, desk: D
 def test_cancel_at_the_last_moment_leaves_no_output(submit, store: Store, desk: Desk, blobs: Blobs):
     """After the last step no one stops any more; the owner was promised that it is cancelled, and so it is."""
     job = submit()
-    checker = Harmless(lambda: store.cancel(job.id, job.account_id))
-    with working(store, replace(desk, classifier=checker)):
+    checker = Harmless(output=lambda: store.cancel(job.id, job.account_id))
+    with working(store, replace(desk, moderator=moderated(checker))):
         eventually(lambda: store.job(job.id, job.account_id).state.ended)
         eventually(lambda: not blobs.exists(f"outputs/{job.id}/1.png"))
     assert "cancelled" == store.result(job.id)["code"]
@@ -121,8 +121,8 @@ def test_edit_outlasts_an_outage_of_the_store(submit, store: Store, desk: Desk, 
     """The result is kept until it can be written: by the same attempt, with nothing made twice."""
     job, edits = submit(), []
     outage = held_up(database)
-    checker = Harmless(lambda: edits.append(outage.__enter__()))
-    with capture_logs() as logs, working(store, replace(desk, classifier=checker)):
+    checker = Harmless(output=lambda: edits.append(outage.__enter__()))
+    with capture_logs() as logs, working(store, replace(desk, moderator=moderated(checker))):
         eventually(lambda: said(logs, "store unavailable", request_id=job.id))
         outage.__exit__(None, None, None)
         eventually(lambda: store.job(job.id, job.account_id).state.ended)

@@ -13,10 +13,11 @@ from structlog.testing import capture_logs
 
 from openkontext.contract import State
 from openkontext.engine import Engine
+from openkontext.safety import Finding
 from openkontext.store import Progress, Store
 from openkontext.worker.previews import EVERY, LARGEST, Previews, data_uri
 from tests.service import eventually
-from tests.worker.conftest import Harmless, hooked
+from tests.worker.conftest import Harmless, hooked, moderated, stage_of
 from tests.worker.test_progress import Clock
 
 RED = Image.new("RGB", (16, 8), "red")
@@ -146,24 +147,24 @@ def test_an_edit_has_previews(watch):
     assert (8, 8) == opened(uri).size
 
 
-def test_what_would_be_blocked_is_not_shown_on_the_way(watch, nsfw):
+class Unfit:
+    """Finds something in all that was made, and nothing in what was sent."""
+
+    def judge(self, image: Image.Image) -> Finding:
+        return Finding("nsfw", 0.0 if stage_of(image) == "input" else 0.9)
+
+
+def test_what_would_be_blocked_is_not_shown_on_the_way(watch):
     """The checker sees every preview first."""
-    assert (State.FAILED, None) == watch(classifier=nsfw, safety_threshold=0)
+    assert (State.FAILED, None) == watch(moderator=moderated(Unfit(), 0.5))
 
 
-def test_previews_are_not_checked_where_that_is_disabled(watch, nsfw):
+def test_previews_are_not_checked_where_that_is_disabled(watch):
     """By the request, whose output isn't either."""
-    state, uri = watch({"disable_safety_checker": True, "aspect_ratio": "1:1"}, classifier=nsfw, safety_threshold=0)
+    state, uri = watch({"disable_safety_checker": True, "aspect_ratio": "1:1"}, moderator=moderated(Unfit(), 0.5))
     assert (State.COMPLETED, (8, 8)) == (state, opened(uri).size)
-
-
-class Unsure(Harmless):
-    """Can't judge previews."""
-
-    def score(self, image: Image.Image) -> float:
-        return 0.0 if image.width > 16 else fail()
 
 
 def test_a_checker_that_fails_on_a_preview_harms_no_edit(watch):
     """Without a verdict nothing is shown; the output's own check is another."""
-    assert (State.COMPLETED, None) == watch(classifier=Unsure())
+    assert (State.COMPLETED, None) == watch(moderator=moderated(Harmless(preview=fail)))

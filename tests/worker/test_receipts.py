@@ -18,6 +18,7 @@ from openkontext.media.images import CONTENT_TYPES, ImageLimits, decode
 from openkontext.media.receipts import OPTIONAL, REQUIRED, read
 from openkontext.provenance import circumstances
 from openkontext.replaying import replay_file
+from openkontext.settings import Settings
 from openkontext.store import Job, Key, Store, input_key
 from tests.checkpoints import make_tiny_checkpoint
 from tests.end_to_end.web import picture
@@ -52,7 +53,8 @@ def test_the_file_and_the_record_say_the_same(submit, run, engine: Engine, blobs
     job, body = run(submit(output_format="webp", output_quality=80, seed=7, guidance=2.5, aspect_ratio="1:1"))
     receipt = read(blobs.get(body["output"]["key"]))
     assert receipt == body["receipt"]
-    assert (REQUIRED.keys() | OPTIONAL.keys()) - {"parent_request_id", "prompt_cut"} == receipt.keys()
+    elsewhere = {"parent_request_id", "prompt_cut", "disable_safety_checker"}
+    assert (REQUIRED.keys() | OPTIONAL.keys()) - elsewhere == receipt.keys()
     asked = {
         "prompt": "make it snow",
         "aspect_ratio": "1:1",
@@ -119,7 +121,8 @@ def test_a_job_is_made_again_by_its_file(submit, run, checkpoint: Path, blobs: B
     file.write_bytes(blobs.get(body["output"]["key"]))
     sent.write_bytes(picture())
     console = Console(file=io.StringIO(), width=300)
-    same = replay_file(file, sent, out, model=str(checkpoint), device="cpu", prompt=None, console=console)
+    asked = {"model": str(checkpoint), "device": "cpu", "prompt": None}
+    same = replay_file(file, sent, out, **asked, settings=Settings(), console=console)
     assert same, console.file.getvalue()
     with Image.open(out) as made:
         assert (body["receipt"]["width"], body["receipt"]["height"]) == made.size

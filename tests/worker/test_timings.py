@@ -5,7 +5,7 @@ from openkontext.engine import Engine
 from openkontext.store import Store
 from tests.checkpoints import MAX_AREA
 from tests.service import eventually
-from tests.worker.conftest import hooked
+from tests.worker.conftest import hooked, moderated
 
 
 def test_an_edit_is_measured(submit, run, store: Store, engine: Engine):
@@ -21,7 +21,7 @@ def test_an_edit_is_measured(submit, run, store: Store, engine: Engine):
 
 def test_an_edit_that_failed_is_not_measured(submit, run, store: Store, engine: Engine, nsfw):
     """It may have ended anywhere."""
-    job, _ = run(submit(), classifier=nsfw, safety_threshold=0)
+    job, _ = run(submit(), moderator=moderated(nsfw, 0))
     assert State.FAILED is job.state
     assert store.timing(engine.checkpoint.name, 64, 64) is None
 

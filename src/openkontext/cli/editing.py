@@ -1,16 +1,25 @@
 """`edit` and `replay`: one picture, here and now."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from openkontext.contract import DEFAULTS, Problem
+from openkontext.settings import Settings
 
-from .flags import ApiKey, console, die
+from .flags import ApiKey, console, die, with_settings
+
+_moderated = partial(
+    with_settings,
+    names=("safety_threshold", "image_classifier", "prompt_policy", "prompt_threshold", "unsafe_labels"),
+)
 
 
+@_moderated
 def edit(
+    settings: Settings,
     picture: Annotated[Path, typer.Argument(help="The picture to edit.", exists=True, dir_okay=False)],
     prompt: Annotated[str, typer.Argument(help="What to change.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write; the suffix names the format.")] = Path(
@@ -23,6 +32,9 @@ def edit(
     steps: Annotated[int, typer.Option(help="Denoising steps, 4 to 50.")] = DEFAULTS["num_inference_steps"],
     seed: Annotated[int, typer.Option(help="Same seed, same picture; -1 draws one.")] = DEFAULTS["seed"],
     quality: Annotated[int, typer.Option(help="Quality of webp and jpg, 0 to 100.")] = DEFAULTS["output_quality"],
+    disable_safety_checker: Annotated[
+        bool, typer.Option("--disable-safety-checker", help="Check nothing but that no minor is sexualised.")
+    ] = False,
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="Have it done there, with that server's model and device.")
     ] = None,
@@ -39,17 +51,20 @@ def edit(
         "seed": seed,
         "output_quality": quality,
         "prompt": prompt,
+        "disable_safety_checker": disable_safety_checker,
     }
     try:
         if server:
             edit_remote(picture, out, fields, server=server, api_key=api_key, console=console)
         else:
-            edit_file(picture, out, fields, model=model, device=device, console=console)
+            edit_file(picture, out, fields, model=model, device=device, settings=settings, console=console)
     except Problem as problem:
         die(problem.message)
 
 
+@_moderated
 def replay(
+    settings: Settings,
     file: Annotated[
         Path, typer.Argument(help="A picture that was made here, or on a server.", exists=True, dir_okay=False)
     ],
@@ -67,7 +82,9 @@ def replay(
     from openkontext.replaying import replay_file
 
     try:
-        same = replay_file(file, picture, out, model=model, device=device, prompt=prompt, console=console)
+        same = replay_file(
+            file, picture, out, model=model, device=device, prompt=prompt, settings=settings, console=console
+        )
     except Problem as problem:
         die(problem.message)
     if not same:

@@ -14,7 +14,7 @@ from rich.console import Console
 from openkontext.media.blobs import BlobsUnavailable
 from openkontext.parts import CannotStart, open_store
 from openkontext.process import configure_logging
-from openkontext.settings import Settings
+from openkontext.settings import Settings, as_text
 from openkontext.store import Account, Store, StoreUnavailable
 
 # Results go to standard output, everything else here.
@@ -88,7 +88,7 @@ def note(message: str) -> None:
 def _flag(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
     kind = field.annotation if field.annotation in (int, float, Path) else str
-    shown = str(field.default) if field.default not in ("", frozenset()) else False
+    shown = as_text(field.default) if field.default not in ("", frozenset()) else False
     option = typer.Option(help=field.description, envvar=f"OPENKONTEXT_{name.upper()}", show_default=shown)
     annotation: Any = Annotated[kind | None, option]  # a union built at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -33,7 +33,11 @@ def gateway(
     from openkontext import service
     from openkontext.gateway import serve as serve_gateway
 
-    listener = socket.socket(fileno=fd) if fd is not None else service.listen(settings.host, settings.port)
+    if fd is not None:
+        listener = socket.socket(fileno=fd)
+    else:
+        listener = service.listen(settings.host, settings.port)
+        service.warn_if_readable(settings, console)
     serve_gateway(settings, listener, wants_worker=with_workers)
 
 

@@ -1,7 +1,7 @@
 """What the server's answers become when they are not a success.
 
-    OpenkontextError             .status .detail .code .request_id .headers .retry_after
-     ├── BadRequest              400  a parameter or the picture is wrong; the detail names each
+    OpenkontextError             .status .detail .code .request_id .moderation .headers .retry_after
+     ├── BadRequest              400  a parameter or the picture is wrong; the detail names each (also 408, 431)
      ├── AuthenticationError     401  no key, or a wrong one
      ├── PermissionDenied        403  the key may not do this
      ├── NotFound                404  unknown slug or request, or its result has expired
@@ -36,7 +36,8 @@ class OpenkontextError(Exception):
 
     ``status`` is the HTTP status of the refusal, None where no answer was refused; ``detail`` says what is wrong and
     what to do; ``code`` is the server's stable symbol for it (``invalid_parameter``, …); ``request_id`` names the
-    request where there is one; ``headers`` are the answer's.
+    request where there is one; ``moderation`` is why the safety checker blocked it (code ``blocked``): its ``stage``
+    (``prompt``, ``input`` or ``output``), ``category``, ``score`` and ``threshold``; ``headers`` are the answer's.
     """
 
     # The hosted client has this attribute, and never sets it either.
@@ -49,6 +50,7 @@ class OpenkontextError(Exception):
         *,
         code: str | None = None,
         request_id: str | None = None,
+        moderation: dict[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(status, detail)
@@ -56,6 +58,7 @@ class OpenkontextError(Exception):
         self.detail = detail
         self.code = code
         self.request_id = request_id
+        self.moderation = moderation
         self.headers = httpx.Headers(headers)
 
     @classmethod
@@ -69,6 +72,7 @@ class OpenkontextError(Exception):
             _text(body.get("error")) or _bare_detail(response),
             code=_text(body.get("code")),
             request_id=_text(body.get("request_id")) or response.headers.get("x-request-id"),
+            moderation=_object(body.get("moderation")),
             headers=response.headers,
         )
 
@@ -177,7 +181,10 @@ class InferenceFailed(OpenkontextError):
 
     def __init__(self, detail: str | None, status_body: dict[str, Any]) -> None:
         super().__init__(
-            detail=detail, code=_text(status_body.get("code")), request_id=_text(status_body.get("request_id"))
+            detail=detail,
+            code=_text(status_body.get("code")),
+            request_id=_text(status_body.get("request_id")),
+            moderation=_object(status_body.get("moderation")),
         )
         # What pickle calls the class with again, in a process pool for one.
         self.args = (detail, status_body)
@@ -203,11 +210,13 @@ _BY_STATUS: dict[int, type[OpenkontextError]] = {
     404: NotFound,
     405: MethodNotAllowed,
     406: InsufficientCredits,
+    408: BadRequest,
     409: Conflict,
     410: Gone,
     413: PayloadTooLarge,
     422: Unprocessable,
     429: RateLimited,
+    431: BadRequest,
     502: BadGateway,
     503: ServiceUnavailable,
     504: GatewayTimeout,
@@ -233,6 +242,10 @@ def json_object(response: httpx.Response) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
 
 
 def _bare_detail(response: httpx.Response) -> str:

@@ -13,6 +13,7 @@ DEFAULT_BASE_URL = "http://127.0.0.1:8000"
 HOSTED_DOMAIN = "segmind.com"
 KEY_VARIABLES = ("OPENKONTEXT_API_KEY", "SEGMIND_API_KEY")
 _VERSION = re.compile(r"/v[12]$")
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,16 @@ class Target:
         """What identifies the caller.
 
         Raises:
-            AuthenticationError: there is no key.
+            AuthenticationError: there is no key, or none that a header can carry.
         """
         if self.api_key is None:
             raise AuthenticationError(
                 401, f"no API key: pass api_key=… or set {KEY_VARIABLES[0]} to your server's key", code="missing_key"
             )
+        if not _VISIBLE_ASCII.fullmatch(self.api_key):
+            # Here, since the error of who finds it later shows the key.
+            text = "the API key has characters that no key has, a space or a line break, say: is it more than the key?"
+            raise AuthenticationError(401, text, code="invalid_key")
         return {"x-api-key": self.api_key}
 
     def own(self, url: str) -> httpx.URL:

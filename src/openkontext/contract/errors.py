@@ -9,6 +9,7 @@ from typing import Any
 
 # code: (HTTP status, meaning). For a job that FAILED the status is what v1 answers; v2 always answers 422.
 CODES: dict[str, tuple[int, str]] = {
+    "invalid_http": (400, "the bytes are no HTTP/1.1 request, or could be read as two"),
     "invalid_json": (400, "the body is not a JSON object"),
     "invalid_form": (400, "the multipart form can't be read"),
     "invalid_parameter": (400, "a parameter is missing, unknown or has a wrong value"),
@@ -21,21 +22,24 @@ CODES: dict[str, tuple[int, str]] = {
     "not_found": (404, "unknown slug, path or request"),
     "method_not_allowed": (405, "the path exists, the method doesn't"),
     "insufficient_credits": (406, "the balance is below the price"),
+    "request_timeout": (408, "the request took too long to arrive"),
     "idempotency_conflict": (409, "the Idempotency-Key was used with another body"),
     "result_expired": (410, "the result has expired, or was erased or delivered meanwhile"),
     "payload_too_large": (413, "the body is too large"),
     "unsupported_media_type": (400, "neither JSON nor multipart/form-data"),
-    "blocked": (422, "the safety checker blocked the result"),
+    "blocked": (422, "the safety checker blocked the prompt, the input image or the output image"),
     "cancelled": (422, "the request was cancelled"),
     "inference_failed": (422, "the model could not make the edit"),
     "queue_timeout": (422, "no worker took the request in time"),
     "safety_unavailable": (422, "the safety checker failed, so nothing is given out"),
     "rate_limited": (429, "too many requests for this key"),
     "too_many_waiting": (429, "this key has as many requests waiting as it may"),
+    "head_too_large": (431, "the address and headers are too large"),
     "internal": (500, "a defect of the server"),
     "worker_lost": (502, "the workers that had the request died, and its attempts are used up"),
     "queue_full": (503, "too many requests are waiting"),
     "draining": (503, "the server is shutting down"),
+    "overloaded": (503, "the server has as many connections, or large bodies under way, as it may"),
     "unavailable": (503, "storage can't be reached or is full"),
     "timeout": (504, "not finished in time; the request goes on and can be polled"),
 }

@@ -61,6 +61,8 @@ _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 # The picture's name with us, and what a message may go on with.
 _OURS = re.compile(r"\binput_image\b( the image\b)?")
 _ONE_IMAGE = 'image must be one picture: a file, or in JSON a URL, a data URL or {"image_url": …}'
+# Our code, where OpenAI's clients look for another.
+_CODES: Final = {"blocked": "moderation_blocked"}
 _TYPES: Final = {
     401: "authentication_error",
     403: "permission_error",
@@ -141,7 +143,7 @@ def error(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
     of_image = code in ("invalid_image", "fetch_failed") or message != body["error"]
     param = body.get("param", "image" if of_image else None)
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    shape = {"message": message, "type": kind, "param": param, "code": code}
+    shape = {"message": message, "type": kind, "param": param, "code": _CODES.get(code, code)}
     return {"error": shape | {name: body[name] for name in ("request_id", "moderation") if name in body}}
 
 

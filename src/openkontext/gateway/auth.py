@@ -64,6 +64,9 @@ def count_poll(request: Request, key: Key) -> None:
 
 
 async def _known(request: Request, secret: str, otherwise: str) -> Key:
+    # Found by its SHA-256, and that is compared in constant time. How long the look-up takes could tell how much of a
+    # hash was right, never of a key: who tries can't choose hashes. A key has 128 random bits, so that tries need no
+    # limit of their own; and wrong, expired and revoked ones are told alike.
     services = services_of(request)
     # Keyed by a hash, so that no secret lies about in memory longer than its request.
     digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()

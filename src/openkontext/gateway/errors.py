@@ -1,6 +1,7 @@
 """Every failure answers {"error": …, "code": …}: one place turns exceptions into that shape."""
 
 import math
+import time
 
 import structlog
 from fastapi import FastAPI, Request
@@ -125,6 +126,7 @@ async def _validation(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     log.error("unavailable", path=request.url.path, error=str(error))
+    request.app.state.failed_at = time.monotonic()
     text = "The server's storage can't be used at the moment; nothing was accepted; try again later"
     return problem_response(Problem("unavailable", text, headers={"Retry-After": "5"}))
 

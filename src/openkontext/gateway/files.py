@@ -1,6 +1,7 @@
 """Pictures by signed address: the URL itself is the secret, so no key is asked for."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
@@ -8,13 +9,23 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from openkontext.contract import Problem
-from openkontext.media.blobs import BlobNotFound, Blobs
+from openkontext.media.blobs import BlobNotFound
 from openkontext.media.images import CONTENT_TYPES
+from openkontext.store import StoreUnavailable
 
 from .delivery import sent_once
-from .services import services_of
+from .services import Services, services_of
 
 router = APIRouter()
+
+
+@dataclass(frozen=True)
+class _File:
+    """A blob: its size in bytes, its pieces, and the request whose output it is, if that is delivered once."""
+
+    size: int
+    pieces: Iterator[bytes]
+    job_id: str | None
 
 
 @router.api_route("/files/{key:path}", methods=["GET", "HEAD"], include_in_schema=False)
@@ -24,34 +35,40 @@ async def file(request: Request, key: str, expires: str = "", signature: str = "
     now = services.store.clock()
     if not services.signer.verify(key, expires, signature, now):
         raise Problem("not_found", "There is no such file: its address has expired or was changed")
+    pieces = request.method == "GET"
     try:
-        if request.method == "HEAD":
-            size, pieces = await to_thread.run_sync(services.blobs.size, key), None
-        else:
-            size, pieces = await to_thread.run_sync(_open, services.blobs, key)
+        found = await to_thread.run_sync(_open, services, key, pieces)
     except BlobNotFound:
         raise Problem("not_found", "This file is gone") from None
-    headers = _headers(key, size, int(expires) - int(now))
-    if pieces is None:
+    headers = _headers(key, found.size)
+    if found.job_id is None:
+        headers["cache-control"] = f"private, max-age={int(expires) - int(now)}"
+    if not pieces:
         return Response(headers=headers)
-    content = iterate_in_threadpool(pieces)
+    content = iterate_in_threadpool(found.pieces)
+    return StreamingResponse(sent_once(services, found.job_id, content) if found.job_id else content, headers=headers)
+
+
+def _open(services: Services, key: str, pieces: bool) -> _File:
     folder, _, rest = key.partition("/")
-    if folder == "outputs":
-        content = sent_once(services, rest.partition("/")[0], content)
-    return StreamingResponse(content, headers=headers)
+    job_id = rest.partition("/")[0] if folder == "outputs" else None
+    size = services.blobs.size(key)
+    stream = services.blobs.stream(key) if pieces else iter(())
+    return _File(size, stream, job_id if job_id and _is_delivered_once(services, job_id) else None)
 
 
-def _open(blobs: Blobs, key: str) -> tuple[int, Iterator[bytes]]:
-    return blobs.size(key), blobs.stream(key)
+def _is_delivered_once(services: Services, job_id: str) -> bool:
+    try:
+        return services.store.delivered_once(job_id)
+    except StoreUnavailable:
+        # It may be: then it is not to be kept, and is tried to be erased once it was sent.
+        return True
 
 
-def _headers(key: str, size: int, lifetime: int) -> dict[str, str]:
+def _headers(key: str, size: int) -> dict[str, str]:
     name = "openkontext-" + key.removeprefix("outputs/").replace("/", "-")
     return {
         "content-type": (CONTENT_TYPES | {"gif": "image/gif"}).get(key.rpartition(".")[2], "application/octet-stream"),
         "content-length": str(size),
         "content-disposition": f'inline; filename="{name}"',
-        "cache-control": f"private, max-age={lifetime}",
-        "x-content-type-options": "nosniff",
-        "content-security-policy": "default-src 'none'; sandbox",
     }

@@ -1,5 +1,7 @@
 """Whether the service is alive, and ready for work."""
 
+import time
+
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -14,6 +16,8 @@ from .services import Services, services_of
 router = APIRouter(tags=["health"])
 
 TAKING = ("ready", "busy")
+# A balancer sends its requests elsewhere for so long; then one may find out whether it works again.
+WARY_SECONDS = 10.0
 
 
 @router.get("/healthz", responses={200: answers("Alive", "Health")})
@@ -27,6 +31,9 @@ async def readyz(request: Request) -> Response:
     """200 when an edit would be taken and run; else 503 with the reason."""
     services = services_of(request)
     reason = "shutting down" if services.draining else await to_thread.run_sync(_unready, services)
+    failed_at = getattr(request.app.state, "failed_at", float("-inf"))
+    if not reason and time.monotonic() - failed_at < WARY_SECONDS:
+        reason = "its storage failed a moment ago"
     if reason:
         return JSONResponse({"status": "unready", "error": f"Not ready: {reason}", "code": "unavailable"}, 503)
     return JSONResponse({"status": "ready"})
@@ -43,6 +50,8 @@ def _seen(services: Services, workers: list[WorkerRow]) -> list[WorkerRow]:
 
 def _unready(services: Services) -> str | None:
     workers = services.store.workers()  # raises StoreUnavailable: 503 as well
+    if not services.blobs.has_room():
+        return "its disk is full"
     if not services.wants_worker:
         return None
     alive = _seen(services, workers)

@@ -159,7 +159,7 @@ def _entry(request: Request, entry: HistoryEntry) -> dict[str, Any]:
 
 def _outcome(request: Request, job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
     if job.state is State.FAILED:
-        return {"error": result["error"]}
+        return {"error": result["error"], "moderation": result.get("moderation")}
     return {"output": output_url(request, job, dict(result))}
 
 

@@ -1,6 +1,7 @@
 """What every gateway does on the side: take back lost leases, and delete what is past its time."""
 
 import threading
+import time
 
 import structlog
 
@@ -14,6 +15,9 @@ log = structlog.get_logger(__name__)
 # Reaping is one indexed read when there is nothing to do.
 REAP_EVERY = 0.5
 EXPIRE_EVERY = 5.0
+SWEEP_EVERY = 600.0
+# A picture is written before what it is for is committed, which takes seconds.
+ORPHANED_AFTER = 3600.0
 
 
 class Janitor:
@@ -34,10 +38,13 @@ class Janitor:
         self._thread.join()
 
     def _run(self) -> None:
-        elapsed = EXPIRE_EVERY
+        elapsed, swept = EXPIRE_EVERY, float("-inf")
         while not self._stopping.is_set():
             try:
                 self.tidy(expire=elapsed >= EXPIRE_EVERY)
+                if time.monotonic() - swept >= SWEEP_EVERY:
+                    swept = time.monotonic()
+                    self.sweep(older_than=time.time() - ORPHANED_AFTER)
             except (StoreUnavailable, BlobsUnavailable) as error:
                 log.warning("janitor", error=str(error))
             except Exception as error:
@@ -52,3 +59,15 @@ class Janitor:
             log.warning("reaped", request_id=job_id)
         if expire and (keys := self._services.store.expire()):
             self._services.delete_blobs(keys)
+
+    def sweep(self, *, older_than: float) -> None:
+        """Delete pictures that a process wrote and died before it could commit what they were for.
+
+        Raises StoreUnavailable and `BlobsUnavailable`.
+        """
+        store, blobs = self._services.store, self._services.blobs
+        for folder in ("inputs", "uploads"):
+            for keys in blobs.keys(folder, older_than=older_than):
+                if orphans := store.unknown_blobs(keys):
+                    log.warning("orphaned pictures deleted", folder=folder, count=len(orphans))
+                    blobs.delete(orphans)

@@ -8,6 +8,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from openkontext.contract import Problem
 from openkontext.store import Submitted
 
+# Bytes that all bodies together may have in memory before they are whole: slow ones would fill it. Small ones pass.
+MOST_UNDER_WAY = 1_000_000_000
+SMALL_BODY = 1_000_000
+
 
 def iso(timestamp: float) -> str:
     """ISO 8601 in UTC, to the second: ``2026-11-22T07:00:00Z``."""
@@ -33,32 +37,46 @@ def accepted_headers(accepted: Submitted) -> dict[str, str]:
 class BodyLimit:
     """ASGI middleware: reading more than ``limit`` bytes of a body is a 413, raised where the route reads it.
 
-    It counts while the body streams in, so a route that refuses earlier (401) answers first,
-    and a lying Content-Length gains nothing.
+    It counts while the body streams in, so a route that refuses earlier (401) answers first, and a lying
+    Content-Length gains nothing. Of all bodies that are under way together, the large ones have a limit too (503).
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app = app
         self.limit = limit
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a counting ``receive``."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        seen = 0
+        seen = held = 0
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal seen, held
             self._check(int(declared) if declared.isdigit() else 0)
             message = await receive()
-            seen += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            seen, held, self._under_way = seen + size, held + size, self._under_way + size
             self._check(seen)
+            self._check_all(seen)
+            if not message.get("more_body"):
+                self._under_way -= held
+                held = 0
             return message
 
-        await self.app(scope, counted, send)
+        try:
+            await self.app(scope, counted, send)
+        finally:
+            self._under_way -= held
 
     def _check(self, size: int) -> None:
         if size > self.limit:
             text = f"The body is larger than {self.limit / 1e6:g} MB; send a smaller image, or its URL"
             raise Problem("payload_too_large", text, headers={"Connection": "close"})
+
+    def _check_all(self, size: int) -> None:
+        if size > SMALL_BODY and self._under_way > MOST_UNDER_WAY:
+            text = "Too many large bodies are on their way to the server; try again later, or send an image's URL"
+            raise Problem("overloaded", text, headers={"Connection": "close", "Retry-After": "5"})

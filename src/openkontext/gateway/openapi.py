@@ -33,6 +33,15 @@ _SECONDS = dict.fromkeys(("inference_time", "queue_time", "total_time"), _NUMBER
 _CHARGES = {"cost": _NUMBER, "remaining_credits": _NUMBER}
 _IMAGE = _object({"url": _URL, "content_type": _TEXT, "file_name": _TEXT, "file_size": _TEXT})
 
+_MODERATION = _object(
+    {
+        "stage": {"type": "string", "enum": ["prompt", "input", "output"]},
+        "category": _TEXT,
+        "score": _NUMBER,
+        "threshold": _NUMBER,
+    }
+)
+
 SCHEMAS: dict[str, Schema] = {
     "Error": _object({"error": _TEXT, "code": {"type": "string", "enum": sorted(CODES)}}, request_id=_TEXT),
     "Credits": _object({"credits": _NUMBER, "free-credits": _NUMBER}),
@@ -75,7 +84,7 @@ SCHEMAS: dict[str, Schema] = {
             "code": {"type": "string", "enum": sorted(CODES)},
             "metrics": _object(_SECONDS),
         },
-        moderation={"type": "object"},
+        moderation=_MODERATION,
     ),
     "Cancelled": _object({"request_id": _TEXT, "status": _state(State.QUEUED, State.PROCESSING, State.FAILED)}),
     "Estimate": _object(
@@ -108,6 +117,7 @@ SCHEMAS: dict[str, Schema] = {
         output=_URL,
         parent_request_id=_TEXT,
         error=_TEXT,
+        moderation=_MODERATION,
         code=_TEXT,
     ),
     "Model": _object(
@@ -219,7 +229,7 @@ IMAGE: dict[str, Any] = {
     "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in CONTENT_TYPES.values()},
 }
 FAILED: Responses = {422: answers("The request FAILED; nothing was charged", "Failed")}
-SUBMIT_ERRORS = errors(400, 401, 403, 404, 406, 409, 410, 413, 429, 500, 503)
+SUBMIT_ERRORS = errors(400, 401, 403, 404, 406, 408, 409, 410, 413, 429, 431, 500, 503)
 POLL_ERRORS = errors(401, 404, 429, 500, 503)
 KEY: dict[str, Any] = {"security": [{"key": []}]}
 ESTIMATE: dict[str, Any] = KEY | {

@@ -4,18 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from anyio import CapacityLimiter
 from fastapi import Request
 
 from openkontext.contract import money
 from openkontext.media.blobs import Blobs
 from openkontext.media.images import ImageLimits
-from openkontext.media.signing import Signer, load_or_create_secret
-from openkontext.parts import image_limits, open_store
+from openkontext.media.signing import SecretFile, Signer
+from openkontext.parts import CannotStart, image_limits, open_store
 from openkontext.settings import Settings
 from openkontext.store import Store
 
 from .polling import PollLimit
 from .watch import Watcher
+
+# Bytes of the disk that uploads and inputs leave free: so that what is running can end, and what is old be deleted.
+RESERVE = 64_000_000
 
 
 @dataclass
@@ -33,10 +37,10 @@ class Services:
 
     @classmethod
     def open(cls, settings: Settings, *, wants_worker: bool = False) -> "Services":
-        """Open the store and blobs that the settings name."""
+        """Open the store and blobs that the settings name. Raises `CannotStart`, BlobsUnavailable, StoreUnavailable."""
         store = open_store(settings)
-        secret = load_or_create_secret(settings.data / "secret")
-        return cls(settings, store, Blobs.open(settings.blobs), Signer(secret), Watcher(store), wants_worker)
+        signer = Signer(open_secrets(settings).secrets)
+        return cls(settings, store, Blobs.open(settings.blobs, reserve=RESERVE), signer, Watcher(store), wants_worker)
 
     def delete_blobs(self, keys: Sequence[str]) -> None:
         """Delete what the store has doomed, and only then forget it: a crash between repeats it, never skips it.
@@ -57,9 +61,25 @@ class Services:
         return PollLimit(self.settings.poll_limit)
 
     @cached_property
+    def looking(self) -> CapacityLimiter:
+        """The threads that look at pictures: with more at once, Python's lock would keep the event loop waiting."""
+        return CapacityLimiter(2)
+
+    @cached_property
     def image_limits(self) -> ImageLimits:
         """Bounds of an input image."""
         return image_limits(self.settings)
+
+
+def open_secrets(settings: Settings) -> SecretFile:
+    """What signs the addresses of files, made at the first start. Raises `CannotStart`."""
+    path = settings.data / "secret"
+    try:
+        return SecretFile(path)
+    except OSError as error:
+        raise CannotStart(f"can't use the file {path}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
 
 
 def services_of(request: Request) -> Services:

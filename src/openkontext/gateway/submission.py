@@ -114,7 +114,8 @@ async def check_edit(request: Request, key: Key, fields: Mapping[str, Any], pict
     services = services_of(request)
     if picture is not None or datauri.is_data_uri(image):
         # In a thread: decoding 20 MB and walking the checksums takes long enough to hold others up.
-        data, size = await to_thread.run_sync(_checked, picture, image, services.image_limits)
+        looked = to_thread.run_sync(_checked, picture, image, services.image_limits, limiter=services.looking)
+        data, size = await looked
         return replace(edit, picture=data, size=size)
     return _referred(request, edit, image)
 

@@ -83,7 +83,7 @@ async def upload(request: Request) -> Response:
     require(key, "edit")
     services = services_of(request)
     async with _files(request, services.image_limits) as files:
-        checked = await to_thread.run_sync(_check, files, services.image_limits)
+        checked = await to_thread.run_sync(_check, files, services.image_limits, limiter=services.looking)
         kept = await to_thread.run_sync(_keep_all, services, key.account_id, checked)
     return JSONResponse(_answer(request, kept), headers={"cache-control": "no-store"})
 
@@ -93,7 +93,8 @@ async def _files(request: Request, limits: ImageLimits) -> AsyncIterator[list[IO
     """The pictures of the body as files, open within the block."""
     if not is_form(request):
         fields, _ = await read_fields(request)
-        yield await to_thread.run_sync(_decoded, _data_urls(fields), limits)
+        looking = services_of(request).looking
+        yield await to_thread.run_sync(_decoded, _data_urls(fields), limits, limiter=looking)
         return
     async with form_parts(request, max_files=MAX_PICTURES) as parts:
         if texts := [name for name, part in parts if not isinstance(part, UploadFile)]:

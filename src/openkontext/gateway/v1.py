@@ -74,6 +74,7 @@ async def _image(services: Services, accepted: Submitted, job: Job, result: dict
         "x-seed-value": str(result["seed"]),
         "content-type": output["content_type"],
         "content-length": str(len(data)),
+        "content-disposition": f'inline; filename="{output["file_name"]}"',
     }
     if job.retention == 0:
         return StreamingResponse(sent_once(services, job.id, _whole(data)), headers=headers)

@@ -4,7 +4,6 @@ Reads take no lock. A write is one transaction, ``BEGIN IMMEDIATE`` on SQLite, s
 writes; on PostgreSQL its first statement locks the rows that it is about to change.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, Programming
 from . import migrate
 from .errors import StoreUnavailable
 from .records import StoreSettings
+from .turn import Turn, TurnRefused
 
 Clock = Callable[[], float]
 Row = sa.Row[*tuple[Any, ...]]
@@ -33,9 +33,9 @@ class Database:
         self.clock = clock
         self._url = url.render_as_string(hide_password=True)
         self._embedded = url.get_backend_name() == "sqlite"
-        self._engine = _embedded(url, settings) if self._embedded else sa.create_engine(url)
+        self._engine = _embedded(url, settings) if self._embedded else sa.create_engine(url, hide_parameters=True)
         self._reader = self._engine if self._embedded else self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._turn = threading.Lock()
+        self._turn = Turn()
 
     @classmethod
     def open(cls, url_or_path: str | Path, *, clock: Clock = time.time, settings: StoreSettings | None = None) -> Self:
@@ -83,24 +83,25 @@ class Database:
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
         """A write: committed, and on disk, when the block is left; undone if it raises."""
-        with self._clear_errors(), self._my_turn(), self._engine.connect() as connection:
+        with self._clear_errors(), self._my_turn() as seconds, self._engine.connect() as connection:
             if self._embedded:
+                # What the turn took is off the time that another process's write is waited for.
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             connection.commit()
 
     @contextmanager
-    def _my_turn(self) -> Iterator[None]:
-        # SQLite's writers take turns by sleeping and trying again; threads of one process can do better.
+    def _my_turn(self) -> Iterator[float]:
+        timeout = self.settings.busy_timeout_seconds
         if not self._embedded:
-            yield
-        elif self._turn.acquire(timeout=self.settings.busy_timeout_seconds):
-            try:
-                yield
-            finally:
-                self._turn.release()
-        else:
-            raise StoreUnavailable(self._url, "other writes of this process have not ended in time")
+            yield timeout
+            return
+        try:
+            with self._turn.taken(timeout) as seconds:
+                yield seconds
+        except TurnRefused:
+            raise StoreUnavailable(self._url, "other writes of this process have not ended in time") from None
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
@@ -118,7 +119,14 @@ def _embedded(url: sa.URL, settings: StoreSettings) -> sa.Engine:
     # Without an isolation level the driver never begins a transaction by itself: BEGIN is written where it belongs.
     arguments = {"isolation_level": None, "timeout": settings.busy_timeout_seconds, "check_same_thread": False}
     engine = sa.create_engine(
-        url, connect_args=arguments, poolclass=sa.QueuePool, pool_size=16, max_overflow=-1, pool_use_lifo=True
+        url,
+        connect_args=arguments,
+        # Errors are logged, and what was written may be a secret.
+        hide_parameters=True,
+        poolclass=sa.QueuePool,
+        pool_size=16,
+        max_overflow=-1,
+        pool_use_lifo=True,
     )
     sa.event.listen(engine, "connect", _configure)
     return engine

@@ -122,6 +122,13 @@ _UNPIN = (
     .returning(*COLUMNS)
 )
 
+_LAST_EXPIRY = sa.union_all(
+    sa.select(sa.func.max(jobs.c.expires_at).label("at")).where(jobs.c.erased == sa.false()),
+    sa.select(sa.func.max(uploads.c.expires_at)),
+).subquery()
+
+_JOBS = sa.select(jobs.c.id).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
+_UPLOADS = sa.select(uploads.c.blob).where(uploads.c.blob.in_(sa.bindparam("blobs", expanding=True)))
 _DOOMED = sa.select(doomed_blobs.c.key).order_by(doomed_blobs.c.key).limit(10 * _BATCH)
 _FORGET = sa.delete(doomed_blobs).where(doomed_blobs.c.key == sa.bindparam("blob"))
 
@@ -142,15 +149,19 @@ class Retention(Database):
             outbox.erase(connection, job_id)
             return _erase(connection, row, now)
 
+    def delivered_once(self, job_id: str) -> bool:
+        """Whether the job has a result that is erased when it was delivered."""
+        with self._read() as connection:
+            return connection.execute(_DELIVERED, {"job": job_id}).first() is not None
+
     def delivered(self, job_id: str) -> list[str]:
         """The job's result has reached its client: if it is of retention 0 and COMPLETED it is erased now.
 
         Returns the blobs to delete, then to forget: none for any other job.
         """
-        with self._read() as connection:
-            # Nearly every download is of another kind, and need not wait for a write.
-            if connection.execute(_DELIVERED, {"job": job_id}).first() is None:
-                return []
+        # Nearly every download is of another kind, and need not wait for a write.
+        if not self.delivered_once(job_id):
+            return []
         with self._transaction() as connection:
             row = connection.execute(_DELIVERED, {"job": job_id}).first()
             return [] if row is None else _erase(connection, row, self._now(connection))
@@ -184,6 +195,20 @@ class Retention(Database):
             self._expire()
         with self._read() as connection:
             return list(connection.execute(_DOOMED).scalars())
+
+    def last_expiry(self) -> float | None:
+        """When the last of the results and uploads that there are expires; None if there is none."""
+        with self._read() as connection:
+            last: float | None = connection.execute(sa.select(sa.func.max(_LAST_EXPIRY.c.at))).scalar_one()
+            return last
+
+    def unknown_blobs(self, keys: Sequence[str]) -> list[str]:
+        """Those of inputs' and uploads' ``keys`` that belong to no job and no upload that was ever committed."""
+        ids = [key.removeprefix("inputs/") for key in keys]
+        with self._read() as connection:
+            known = {input_key(job_id) for job_id in connection.execute(_JOBS, {"ids": ids}).scalars()}
+            known.update(connection.execute(_UPLOADS, {"blobs": list(keys)}).scalars())
+        return [key for key in keys if key not in known]
 
     def forget_blobs(self, keys: Iterable[str]) -> None:
         """These blobs are deleted: don't hand them out any more."""

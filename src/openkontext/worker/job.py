@@ -1,22 +1,22 @@
-"""One job: picture in, edit, check, picture out."""
+"""One job: its words, the picture in, the edit, the picture out, each checked before the next."""
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 
-from openkontext.contract import Problem
 from openkontext.engine import EditResult, Engine, Step
 from openkontext.engine.pictures import as_seen
 from openkontext.media.blobs import Blobs
 from openkontext.media.fetch import FetchPolicy, fetch
 from openkontext.media.images import CONTENT_TYPES, ImageLimits, decode, encode
+from openkontext.media.notary import Notary
 from openkontext.media.receipts import Receipt
 from openkontext.provenance import receipt_of
-from openkontext.safety import ImageClassifier, Verdict, check
+from openkontext.safety import Moderator
 from openkontext.store import Claim, output_key
 
 from .heart import Progress
@@ -25,31 +25,16 @@ from .heart import Progress
 Metrics = dict[str, float]
 
 
-class Blocked(Problem):
-    """The safety checker refuses the picture."""
-
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(
-            "blocked",
-            f"The {verdict.stage} image was blocked by the safety checker: "
-            f"{verdict.category} score {verdict.score:.2f}, allowed below {verdict.threshold:g}",
-        )
-        scored = asdict(verdict)
-        del scored["allowed"]
-        # What the error body's `moderation` says.
-        self.moderation = scored
-
-
 @dataclass(frozen=True)
 class Desk:
     """What a worker needs for a job."""
 
     engine: Engine
-    classifier: ImageClassifier
+    moderator: Moderator
+    notary: Notary
     blobs: Blobs
     limits: ImageLimits
     fetch_policy: FetchPolicy
-    safety_threshold: float
 
     def edit(
         self, claim: Claim, progress: Progress, on_step: Callable[[Step], None], metrics: Metrics
@@ -57,11 +42,17 @@ class Desk:
         """Do the job and store the picture; returns the result to finish with.
 
         ``metrics`` is filled as times become known, so that a failure has them too. Raises `Problem`
-        for what is the request's fault or the checker's verdict, and whatever ``on_step`` raises.
+        for what is the request's fault or the checker's verdict, `CannotSign`, and whatever ``on_step`` raises.
         """
+        parameters = claim.parameters
+        checked = not parameters["disable_safety_checker"]
+        self.moderator.check_prompt(parameters["prompt"], disabled=not checked)
+        progress.mark()
         picture = self._picture(claim, progress)
         progress.mark()
-        parameters = claim.parameters
+        if checked:
+            self.moderator.check_image(picture, "input")
+            progress.mark()
         started = time.monotonic()
         try:
             result = self.engine.edit(
@@ -76,10 +67,8 @@ class Desk:
         finally:
             metrics["inference_time"] = round(time.monotonic() - started, 4)
         progress.mark()
-        if not parameters["disable_safety_checker"]:
-            verdict = check(result.image, self.classifier, self.safety_threshold, "output")
-            if not verdict.allowed:
-                raise Blocked(verdict)
+        if checked:
+            self.moderator.check_image(result.image, "output")
         receipt = self._receipt(claim, picture, result)
         return {
             "output": self._keep(claim, result.image, receipt),
@@ -116,6 +105,7 @@ class Desk:
     def _keep(self, claim: Claim, image: Image.Image, receipt: Receipt) -> dict[str, Any]:
         form = claim.parameters["output_format"]
         data = encode(image, form, claim.parameters["output_quality"], receipt)
+        data = self.notary.sign(data, form, receipt)
         key = output_key(claim.job_id, claim.attempt, form)
         self.blobs.put(key, data)
         return {

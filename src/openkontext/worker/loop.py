@@ -19,11 +19,12 @@ from PIL import Image
 from openkontext.contract import Problem, State
 from openkontext.engine import Cancelled, Step
 from openkontext.media.blobs import BlobsUnavailable
-from openkontext.safety import check
+from openkontext.media.notary import CannotSign
+from openkontext.safety import Blocked, SafetyUnavailable
 from openkontext.store import Claim, LeaseLost, Store, StoreUnavailable, output_key
 
 from .heart import Heart, Progress
-from .job import Blocked, Desk, Metrics
+from .job import Desk, Metrics
 from .link import EXIT_BROKEN, Link
 from .previews import Previews
 
@@ -128,7 +129,8 @@ class Worker:
         )
 
     def _run(self, claim: Claim) -> None:
-        log.info("started", request_id=claim.job_id, attempt=claim.attempt)
+        unchecked = claim.parameters["disable_safety_checker"]
+        log.info("started", request_id=claim.job_id, attempt=claim.attempt, disable_safety_checker=unchecked)
         previews = Previews(partial(self._may_be_shown, claim.parameters))
         progress = Progress(claim, self._step_timeout, self._usual_step, previews)
         self._heart.follow(progress)
@@ -159,6 +161,12 @@ class Worker:
             fail("cancelled", "The request was cancelled")
         except Blocked as blocked:
             fail(blocked.code, blocked.message, moderation=blocked.moderation)
+        except SafetyUnavailable as problem:
+            log.error("safety checker failed", request_id=claim.job_id, stage=problem.stage, exc_info=problem)
+            fail(problem.code, problem.message)
+        except CannotSign as error:
+            log.error("output can't be signed", request_id=claim.job_id, error=str(error))
+            fail("internal", "The output could not be signed, so it is not given out", retry=True)
         except BlobsUnavailable as problem:
             log.error("files unavailable", request_id=claim.job_id, error=problem.detail)
             fail(problem.code, problem.message, retry=True)
@@ -174,7 +182,7 @@ class Worker:
         """What the checker would block at the end is not given out on the way either."""
         if parameters["disable_safety_checker"]:
             return True
-        return check(preview, self._desk.classifier, self._desk.safety_threshold, "output").allowed
+        return self._desk.moderator.judge_image(preview, "output").allowed
 
     def _guard(self, progress: Progress) -> Callable[[Step], None]:
         """What stops an edit between two steps."""

@@ -12,9 +12,10 @@ import torch
 from openkontext.engine import CheckpointError, Engine
 from openkontext.media.blobs import Blobs
 from openkontext.media.fetch import FetchPolicy
-from openkontext.parts import image_limits, open_store
+from openkontext.media.notary import CannotSign, Notary
+from openkontext.parts import image_limits, load_moderator, open_store
 from openkontext.process import die_with_parent
-from openkontext.safety.nsfw import NSFWClassifier
+from openkontext.safety import ClassifierError
 from openkontext.settings import Settings
 from openkontext.store import Store
 
@@ -26,7 +27,7 @@ from .loop import Worker
 def run(settings: Settings, name: str | None = None) -> None:
     """Load the model, then work until asked to stop.
 
-    Exits with `EXIT_MISCONFIGURED` and one clear line when the checkpoint can't be loaded.
+    Exits with `EXIT_MISCONFIGURED` and one clear line when checkpoint, classifier or certificate can't be used.
     """
     link = Link.from_environment()
     if settings.threads:
@@ -45,7 +46,7 @@ def _work(settings: Settings, name: str, link: Link) -> None:
     store.report_worker(name, state="loading", checkpoint=settings.model, pid=os.getpid(), host=socket.gethostname())
     try:
         desk = _load(settings, link)
-    except CheckpointError as error:
+    except (CheckpointError, ClassifierError, CannotSign) as error:
         _refuse(store, name, link, str(error))
     worker = Worker(
         name,
@@ -64,6 +65,9 @@ def _work(settings: Settings, name: str, link: Link) -> None:
 
 
 def _load(settings: Settings, link: Link) -> Desk:
+    # First, since they are small: what is wrong with them is said before the model is downloaded.
+    moderator = load_moderator(settings)
+    notary = Notary.open(settings.data / "c2pa", settings.c2pa_certificate, settings.c2pa_key)
     engine = Engine.load(
         settings.model,
         device=None if settings.device == "auto" else settings.device,
@@ -71,11 +75,11 @@ def _load(settings: Settings, link: Link) -> Desk:
     )
     return Desk(
         engine=engine,
-        classifier=NSFWClassifier.load(),
+        moderator=moderator,
+        notary=notary,
         blobs=Blobs.open(settings.blobs),
         limits=image_limits(settings),
         fetch_policy=_fetch_policy(settings),
-        safety_threshold=settings.safety_threshold,
     )
 
 
