@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from openkontext.engine import EditResult, Engine, Step
+    from openkontext.media.notary import Notary
 
 FORMATS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
 
@@ -32,7 +33,7 @@ def edit_file(
     settings: Settings,
     console: Console,
 ) -> None:
-    """Edit ``picture`` as the contract's ``fields`` say and write ``out``, its receipt in it.
+    """Edit ``picture`` as the contract's ``fields`` say and write ``out``, signed, its receipt in it.
 
     It is moderated as the ``settings`` say. Raises `Problem` for wrong parameters, an unreadable picture, what the
     safety checker refuses, a checkpoint that can't be loaded or an output that can't be written, the cheap checks
@@ -40,11 +41,11 @@ def edit_file(
     """
     parameters, _ = parse(fields | {"input_image": str(picture), "output_format": format_of(out)})
     image = decode(picture.read_bytes(), ImageLimits())
-    moderator = moderate(settings, image, parameters)
+    moderator, notary = moderate(settings, image, parameters), open_notary(settings)
     with progress_bar(console) as bar:
         engine = load(bar, model, device)
         result = run(bar, engine, moderator, image, parameters)
-    write(out, engine, image, parameters, result)
+    write(out, engine, notary, image, parameters, result)
     for warning in result.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
     size = f"{result.width} × {result.height}"
@@ -73,6 +74,19 @@ def moderate(settings: Settings, image: "Image.Image", parameters: EditParameter
 
         moderator.check_image(as_seen(image), "input")
     return moderator
+
+
+def open_notary(settings: Settings) -> "Notary":
+    """Who signs as the service of this data folder does or, without one, as the user. Raises `Problem`."""
+    # Here and not above: `edit --server` needs none of it.
+    from openkontext.media.authority import own_folder
+    from openkontext.media.notary import CannotSign, Notary
+
+    folder = settings.data / "c2pa" if settings.data.is_dir() else own_folder()
+    try:
+        return Notary.open(folder, settings.c2pa_certificate, settings.c2pa_key)
+    except CannotSign as error:
+        raise Problem("internal", f"the output could not be signed: {error}") from None
 
 
 def progress_bar(console: Console) -> Progress:
@@ -120,9 +134,17 @@ def run(
     return result
 
 
-def write(out: Path, engine: "Engine", image: "Image.Image", parameters: EditParameters, result: "EditResult") -> None:
-    """Write an edit's picture with its receipt, in the format that ``parameters`` name."""
+def write(
+    out: Path,
+    engine: "Engine",
+    notary: "Notary",
+    image: "Image.Image",
+    parameters: EditParameters,
+    result: "EditResult",
+) -> None:
+    """Write an edit's picture with its receipt, signed, in the format that ``parameters`` name."""
     from openkontext.provenance import receipt_of
 
     receipt = receipt_of(engine.checkpoint, image, parameters.as_dict(), result.image)
-    out.write_bytes(encode(result.image, parameters.output_format, parameters.output_quality, receipt))
+    data = encode(result.image, parameters.output_format, parameters.output_quality, receipt)
+    out.write_bytes(notary.sign(data, parameters.output_format, receipt))

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from openkontext.contract import DEFAULTS, InvalidParameters, Problem, parse
 from openkontext.contract.parameters import EditParameters
-from openkontext.local import format_of, load, moderate, progress_bar, run, write
+from openkontext.local import format_of, load, moderate, open_notary, progress_bar, run, write
 from openkontext.media import receipts
 from openkontext.media.images import ImageLimits, decode, encode, inspect
 from openkontext.media.receipts import Receipt
@@ -60,7 +60,7 @@ def replay_file(
     receipt = _receipt(file, data)
     parameters = replace(_parameters(file, receipt, picture, prompt), output_format=format_of(out))
     image = decode(picture.read_bytes(), ImageLimits())
-    moderator = moderate(settings, image, parameters)
+    moderator, notary = moderate(settings, image, parameters), open_notary(settings)
     with progress_bar(console) as bar:
         engine = _load(bar, receipt, model, device)
         with _threads(receipt):
@@ -68,7 +68,7 @@ def replay_file(
             for difference in apart:
                 console.print(f"warning: {difference}", style="yellow", markup=False)
             result = run(bar, engine, moderator, image, parameters)
-            write(out, engine, image, parameters, result)
+            write(out, engine, notary, image, parameters, result)
     after = decode(encode(result.image, receipt["output_format"], receipt["output_quality"]), _OUTPUT_LIMITS)
     change = _change(before, after)
     console.print(f"{out}: {_verdict(file, change, apart)}", markup=False)

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from openkontext.contract import Problem
 from openkontext.local import edit_file
+from openkontext.media.authority import CERTIFICATE, own_folder, read_certificates
+from openkontext.media.claims import examine
 from openkontext.media.images import CONTENT_TYPES, encode
 from openkontext.media.receipts import read
 from openkontext.replaying import replay_file
@@ -18,12 +20,14 @@ from tests.checkpoints import make_tiny_checkpoint
 from tests.end_to_end.web import picture
 
 FIELDS = {"prompt": "make it snow", "num_inference_steps": 4, "seed": 7, "output_quality": 70}
+# Of a machine without a service.
+SETTINGS = Settings(data=Path("nowhere"))
 
 
 def edit(photo: Path, out: Path, model: Path, **fields: object) -> None:
     """Edit a photo here, as `openkontext edit` does."""
     console = Console(file=io.StringIO())
-    edit_file(photo, out, FIELDS | fields, model=str(model), device="cpu", settings=Settings(), console=console)
+    edit_file(photo, out, FIELDS | fields, model=str(model), device="cpu", settings=SETTINGS, console=console)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def replay(folder: Path, tiny: Path, tmp_path: Path):
             model=model and str(model),
             device=None,
             prompt=prompt,
-            settings=Settings(),
+            settings=SETTINGS,
             console=console,
         )
         return same, console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
@@ -79,6 +83,13 @@ def test_the_same_pixels(folder: Path, replay, tmp_path: Path, format: str):
     with Image.open(tmp_path / "replayed.png") as made, Image.open(folder / "edited.png") as original:
         assert original.tobytes() == made.tobytes()
     assert 7 == read((tmp_path / "replayed.png").read_bytes())["seed"]
+
+
+@pytest.mark.parametrize("format", CONTENT_TYPES)
+def test_signed_by_the_user(folder: Path, format: str):
+    """Without a service here an authority of the user's own signs, once made: all three formats hold by one."""
+    anchors = read_certificates(own_folder() / CERTIFICATE)
+    assert "holds" == examine((folder / f"edited.{format}").read_bytes(), anchors).verdict
 
 
 @pytest.mark.parametrize("threads", [2, 3])

@@ -11,13 +11,23 @@ from openkontext.settings import Settings
 
 from .flags import ApiKey, console, die, with_settings
 
-_moderated = partial(
+# Of the service's settings, those that say what is refused and who signs.
+_as_a_service = partial(
     with_settings,
-    names=("safety_threshold", "image_classifier", "prompt_policy", "prompt_threshold", "unsafe_labels"),
+    names=(
+        "data",
+        "c2pa_certificate",
+        "c2pa_key",
+        "safety_threshold",
+        "image_classifier",
+        "prompt_policy",
+        "prompt_threshold",
+        "unsafe_labels",
+    ),
 )
 
 
-@_moderated
+@_as_a_service
 def edit(
     settings: Settings,
     picture: Annotated[Path, typer.Argument(help="The picture to edit.", exists=True, dir_okay=False)],
@@ -62,7 +72,7 @@ def edit(
         die(problem.message)
 
 
-@_moderated
+@_as_a_service
 def replay(
     settings: Settings,
     file: Annotated[

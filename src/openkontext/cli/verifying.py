@@ -40,7 +40,8 @@ def verify(
     settings: Settings,
     file: Annotated[Path, typer.Argument(help="A png, jpg or webp.", exists=True, dir_okay=False)],
     trust: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Authorities to trust, instead of the data folder's.")
+        Path | None,
+        typer.Option(metavar="PEM", help="Authorities to trust, not the data folder's and your own."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -76,14 +77,13 @@ def _report(file: Path, anchors: "list[Certificate]", as_json: bool, data: bytes
 
 
 def _authorities(trust: Path | None, data: Path) -> "list[Certificate]":
-    """Those of the file ``trust`` or, without one, of the service whose folder ``data`` is."""
-    from openkontext.media.authority import CERTIFICATE, CannotSign, read_certificates
+    """Those of the file ``trust`` or, without one, of the service whose folder ``data`` is and of the user's own."""
+    from openkontext.media.authority import CERTIFICATE, CannotSign, own_folder, read_certificates
 
-    own = data / "c2pa" / CERTIFICATE
+    own = [folder / CERTIFICATE for folder in (data / "c2pa", own_folder())]
     try:
-        if trust:
-            return read_certificates(trust)
-        return read_certificates(own) if own.exists() else []
+        files = [trust] if trust else [file for file in own if file.exists()]
+        return [certificate for file in files for certificate in read_certificates(file)]
     except CannotSign as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -5,6 +5,7 @@ authority, with the key usage digitalSignature. Of the extended key usages, clai
 emailProtection the one that older validators look for.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -59,6 +60,12 @@ class Identity:
     def serves(self, now: datetime) -> bool:
         """Whether to sign with it at ``now``."""
         return self.begins <= now < self.ends
+
+
+def own_folder() -> Path:
+    """Where the user's own signing keys are, for who runs no service here (XDG Base Directory Specification 0.8)."""
+    home = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "share") / "openkontext" / "c2pa"
 
 
 def given(certificate: Path, key: Path, now: datetime) -> Identity:
