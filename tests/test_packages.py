@@ -40,9 +40,9 @@ def python(wheel, tmp_path_factory):
 
 
 def test_the_wheel_is_small_and_whole(wheel):
-    """Under 300 KB, with types, migrations and nothing of the checkpoints or tests."""
+    """Under 400 KB, with types, migrations and nothing of the checkpoints or tests."""
     names = zipfile.ZipFile(wheel).namelist()
-    assert wheel.stat().st_size < 300_000
+    assert wheel.stat().st_size < 400_000
     assert "openkontext/py.typed" in names
     assert any(name.startswith("openkontext/store/migrations/") for name in names)
     assert {"openkontext", f"openkontext-{version(wheel)}.dist-info"} == {name.split("/")[0] for name in names}
