@@ -35,7 +35,7 @@ _BLOCK = re.compile(r"^(?P<name>[\w.-]+)==.*(?:\n[ ].*)*\n", re.MULTILINE)
 
 
 def main(upgrades: list[str]) -> None:
-    """Compile the three files; ``upgrades`` are names of packages that may get a newer version."""
+    """Compile the four files; ``upgrades`` are names of packages that may get a newer version."""
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     # Ours, installed from the checkout.

@@ -18,6 +18,8 @@ def open_store(settings: Settings) -> Store:
     """
     try:
         durable.make_folder(settings.data)
+        # SQLite itself would make it readable for everybody, and its journals as it is.
+        (settings.data / "openkontext.db").touch(mode=0o600)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise CannotStart(f"can't use the folder {settings.data}: {reason}; choose another with --data") from None

@@ -46,19 +46,23 @@ def replay_file(
     model: str | None,
     device: str | None,
     prompt: str | None,
+    disable_safety_checker: bool,
     settings: Settings,
     console: Console,
 ) -> bool:
     """Do the edit of ``file``'s receipt again, with ``picture``, and write ``out``; True if it has the same pixels.
 
     ``model``, ``device`` and ``prompt`` are the receipt's unless given. A jpg or webp is compared as it comes out of
-    the encoder. What is another here than it was there is printed before the edit, the verdict after it.
+    the encoder. What is another here than it was there is printed before the edit, the verdict after it. Whether it is
+    moderated is said here, not by the receipt.
     Raises `Problem` for a file without a receipt or without its prompt, and as `openkontext.local.edit_file` does.
     """
     data = file.read_bytes()
     before = decode(data, _OUTPUT_LIMITS).convert("RGB")
     receipt = _receipt(file, data)
-    parameters = replace(_parameters(file, receipt, picture, prompt), output_format=format_of(out))
+    said = _parameters(file, receipt, picture, prompt)
+    # A stranger's file has no say in what is checked here.
+    parameters = replace(said, output_format=format_of(out), disable_safety_checker=disable_safety_checker)
     image = decode(picture.read_bytes(), ImageLimits())
     moderator, notary = moderate(settings, image, parameters), open_notary(settings)
     with progress_bar(console) as bar:

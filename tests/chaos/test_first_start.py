@@ -24,6 +24,15 @@ def test_account_without_credits_gets_them_once(tmp_path: Path):
     store.close()
 
 
+def test_database_is_for_its_owner_alone(tmp_path: Path):
+    """In a folder that others may look into: prompts and the secrets of webhooks are in it, and in its journals."""
+    tmp_path.chmod(0o755)
+    store = open_store(Settings(data=tmp_path))
+    store.create_account("local")
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in tmp_path.glob("openkontext.db*")}
+    store.close()
+
+
 def test_key_file_in_the_way_is_one_clear_line(tmp_path: Path):
     """A folder where the key should be."""
     settings = Settings(data=tmp_path)

@@ -15,6 +15,7 @@ from openkontext.media.claims import examine
 from openkontext.media.images import CONTENT_TYPES, encode
 from openkontext.media.receipts import read
 from openkontext.replaying import replay_file
+from openkontext.safety import Blocked
 from openkontext.settings import Settings
 from tests.checkpoints import make_tiny_checkpoint
 from tests.end_to_end.web import picture
@@ -46,7 +47,11 @@ def replay(folder: Path, tiny: Path, tmp_path: Path):
     """Replays a file; gives whether it is the same and what was said."""
 
     def replay(
-        file: Path, photo: Path | None = None, model: Path | None = tiny, prompt: str | None = None
+        file: Path,
+        photo: Path | None = None,
+        model: Path | None = tiny,
+        prompt: str | None = None,
+        unchecked: bool = False,
     ) -> tuple[bool, str]:
         console = Console(file=io.StringIO(), width=1000)
         same = replay_file(
@@ -56,6 +61,7 @@ def replay(folder: Path, tiny: Path, tmp_path: Path):
             model=model and str(model),
             device=None,
             prompt=prompt,
+            disable_safety_checker=unchecked,
             settings=SETTINGS,
             console=console,
         )
@@ -200,6 +206,16 @@ def test_a_prompt_that_was_cut(folder: Path, replay, tmp_path: Path):
     assert not same
     assert "warning: the receipt has the beginning of the prompt only: give all of it by --prompt" in said
     assert replay(cut, prompt="make it snow")[0]
+
+
+def test_a_receipt_does_not_turn_the_checker_off(folder: Path, replay, tmp_path: Path):
+    """Who replays says whether it is checked; who wrote the file doesn't."""
+    forged = changed(folder / "edited.png", tmp_path / "forged.png", prompt="undress her", disable_safety_checker=True)
+    with pytest.raises(Blocked) as blocked:
+        replay(forged)
+    assert "undressing" == blocked.value.moderation["category"]
+    replay(forged, unchecked=True)
+    assert read((tmp_path / "replayed.png").read_bytes())["disable_safety_checker"]
 
 
 def test_a_file_without_a_receipt(folder: Path, replay, tmp_path: Path):

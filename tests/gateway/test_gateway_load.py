@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import struct
 import threading
 from contextlib import ExitStack
 from random import Random
@@ -10,8 +11,8 @@ from random import Random
 import pytest
 
 from openkontext.gateway.protocol import MAX_FIELDS, MAX_HEAD, MAX_PIPELINED
-from tests.gateway.harness import EDIT, RUN, SUBMIT, Live
-from tests.gateway.test_gateway_sockets import answer_to, raw
+from tests.gateway.harness import EDIT, SUBMIT, Live
+from tests.gateway.test_gateway_sockets import answer_to, posted, raw
 from tests.service import eventually
 
 MANGLED = 400
@@ -119,9 +120,7 @@ def mangled(random: Random) -> bytes:
         elif kind == 1:
             del data[place : place + random.randint(1, 20)]
         elif kind == 2:
-            data[place:place] = random.choice(
-                (b"\r\n", b"\r\n\r\n", b"\n", b"\x00", b": ", b"chunked", b"9" * 20, b" ")
-            )
+            data[place:place] = random.choice(WEDGES)
         else:
             data[place:place] = data[place : place + random.randint(1, 200)]
         data = data or bytearray(b" ")
@@ -291,6 +290,22 @@ def test_a_client_that_does_not_read(serve):
         eventually(lambda: not len(live.server.connections), within=20)
 
 
+def test_a_large_answer_is_not_cut(live, monkeypatch):
+    """Some clients send a blank line behind a request: that they still send must not cost them the answer's end."""
+    monkeypatch.setattr("openkontext.gateway.protocol.LINGER", 0.1)
+    monkeypatch.setattr(live.services.blobs, "get", lambda key: b"a" * 20_000_000)
+    with live.connect() as connection:
+        connection.sendall(posted(live).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+        claim = live.worker.take()
+        (served,) = live.server.server_state.connections
+        connection.sendall(b"\r\n")
+        eventually(lambda: served._part == "head")
+        live.worker.complete(claim)
+        eventually(served.transport._transport.is_closing)
+        answer = rest_of(connection)
+    assert 20_000_000 == len(answer.partition(b"\r\n\r\n")[2])
+
+
 def test_pipelined_requests_are_answered_in_order(live):
     """Several at once are fine, whatever follows them."""
     paths = [f"/nowhere/{number}" for number in range(MAX_PIPELINED)]
@@ -299,6 +314,14 @@ def test_pipelined_requests_are_answered_in_order(live):
     places = [answers.index(f'{path}"'.encode()) for path in paths]
     assert sorted(places) == places
     assert answers.count(b"HTTP/1.1 ") == len(paths)
+
+
+def test_an_answer_goes_to_its_own_request(live):
+    """What can't be read behind a good request is no reason to refuse that one."""
+    with live.connect() as connection:
+        connection.sendall(posted(live) + NOT_HTTP["a proxy's request"])
+        live.worker.complete(live.worker.take())
+        assert rest_of(connection).startswith(b"HTTP/1.1 200")
 
 
 def test_a_flood_of_pipelined_requests(live):
@@ -321,14 +344,24 @@ def test_idle_connections_lock_nobody_out(serve):
     live = serve(max_connections=4)
     with ExitStack() as stack:
         busy, *idle = [stack.enter_context(asked(live)) for _ in range(4)]
-        body = json.dumps(EDIT).encode()
-        busy.sendall(raw(live, RUN, body, f"content-length: {len(body)}"))
+        # The edit begins when the request before it was answered.
+        busy.sendall(HEALTH + b"\r\n" + posted(live))
+        assert answer_to(busy)[0] == 200
         claim = live.worker.take()
         newer = [stack.enter_context(asked(live)) for _ in range(5)]
         assert [b""] * 5 == [connection.recv(1) for connection in (idle + newer)[:5]]
         live.worker.complete(claim)
         assert busy.recv(12) == b"HTTP/1.1 200"
         assert len(live.server.connections) == 4
+
+
+def test_a_connection_that_broke_is_forgotten(live):
+    """Reset by its client, it isn't kept for as long as an idle one may stay."""
+    with asked(live) as connection:
+        (kept,) = live.server.server_state.connections
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    eventually(lambda: not len(live.server.connections))
+    eventually(lambda: kept.timeout_keep_alive_task is None)
 
 
 def asked(live: Live) -> socket.socket:
@@ -339,14 +372,17 @@ def asked(live: Live) -> socket.socket:
     return connection
 
 
-def test_when_all_are_busy_the_newest_is_refused(serve):
-    """With a request on every connection, one more is told to come back."""
+def test_when_all_are_busy_the_newest_is_refused(serve, monkeypatch):
+    """With a request on every connection, one more is told to come back; of very many more, not each."""
+    monkeypatch.setattr("openkontext.gateway.protocol.MAX_TOLD", 1)
     live = serve(max_connections=1)
     with live.connect() as busy:
-        body = json.dumps(EDIT).encode()
-        busy.sendall(raw(live, RUN, body, f"content-length: {len(body)}"))
+        busy.sendall(posted(live))
         claim = live.worker.take()
-        answer = said_to(live, b"")
+        with live.connect() as told:
+            told.sendall(b"G")
+            assert said_to(live, b"") == b""
+            answer = rest_of(told)
         assert (503, "overloaded") == refusal(answer)
         assert b"\r\nRetry-After: 5\r\n" in answer
         live.worker.complete(claim)

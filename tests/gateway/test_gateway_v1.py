@@ -89,10 +89,13 @@ async def test_a_code_of_a_newer_worker(gateway):
 
 
 async def test_a_block_has_its_score(gateway):
-    """A blocked picture's verdict is in the body."""
+    """A blocked picture's verdict is in the body, all of whose fields OpenAPI names."""
     verdict = {"stage": "output", "category": "nsfw", "score": 0.97, "threshold": 0.8}
     response = await run(gateway, lambda: gateway.worker.fail("blocked", "no", moderation=verdict))
-    assert assert_error(response, 422, "blocked")["moderation"] == verdict
+    body = assert_error(response, 422, "blocked")
+    assert body["moderation"] == verdict
+    schemas = (await gateway.http.get("/openapi.json")).json()["components"]["schemas"]
+    assert set(body) == set(schemas["Error"]["properties"])
 
 
 async def test_workers_that_die(gateway):

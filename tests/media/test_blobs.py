@@ -272,6 +272,14 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     assert "file" in caught.value.detail
 
 
+def test_a_folder_that_is_gone_is_made_again(tmp_path: Path) -> None:
+    """Whoever deletes it while the service runs has lost the pictures, not the service."""
+    blobs = Blobs.open(tmp_path / "blobs", reserve=1)
+    (tmp_path / "blobs").rmdir()
+    blobs.put(KEY, b"x")
+    assert b"x" == blobs.get(KEY)
+
+
 @pytest.mark.parametrize("url", ["ftp://host/x", "s4://bucket"])
 def test_unknown_location(url: str) -> None:
     """A URL of no known storage names itself."""

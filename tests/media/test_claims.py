@@ -31,26 +31,6 @@ def receipt_for(format: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an authority."""
-    folder = tmp_path_factory.mktemp("c2pa")
-    Notary.open(folder, "", "")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def notary(folder: Path) -> Notary:
-    """Its notary."""
-    return Notary.open(folder, "", "")
-
-
-@pytest.fixture(scope="module")
-def anchors(folder: Path) -> list[x509.Certificate]:
-    """Its authority."""
-    return authority.read_certificates(folder / "authority.pem")
-
-
-@pytest.fixture(scope="module")
 def files(notary: Notary) -> dict[str, bytes]:
     """An honest file of each format."""
     return {

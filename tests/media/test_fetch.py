@@ -459,6 +459,13 @@ def test_an_unknown_authority(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPat
     assert [] == server.requests
 
 
+def test_certificates_that_are_missing_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the operator has set wrong is a defect that names the file, not the fault of the client's host."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    with pytest.raises(FileNotFoundError):
+        fetch("https://pictures.test/", TLS_POLICY, resolver=resolving("127.0.0.1"))
+
+
 def test_no_tls_at_all() -> None:
     """A server that speaks plain HTTP on an https address is told apart from a bad certificate."""
     with serving(response(BODY)) as server:

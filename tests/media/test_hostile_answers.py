@@ -164,10 +164,14 @@ TABLE: dict[str, tuple[bytes | Answer, str] | tuple[bytes | Answer, str, str]] =
 @pytest.mark.parametrize("name", TABLE)
 def test_bad_answers(name: str, asking: str) -> None:
     """Each has its sentence, in its time."""
-    answer, *sentences = TABLE[name]
+    check(name, *TABLE[name], asking=asking, scheme="http")
+
+
+def check(name: str, answer: Answer, *sentences: str, asking: str, scheme: str) -> None:
+    """The last of the sentences is a webhook's."""
     limits = {"timeout_seconds": 0.2} if "drips" in name else {}
     with serving(answer, host=PUBLIC) as server:
-        said = in_time(ASKING[asking], f"http://evil.example:{server.port}/", resolver=EVIL, **limits)
+        said = in_time(ASKING[asking], f"{scheme}://evil.example:{server.port}/", resolver=EVIL, **limits)
     assert sentences[0 if asking == "input" else -1] == said
 
 
@@ -296,8 +300,4 @@ HANDSHAKES: dict[str, tuple[bytes | Answer, str] | tuple[bytes | Answer, str, st
 @pytest.mark.parametrize("name", HANDSHAKES)
 def test_bad_handshakes(name: str, asking: str) -> None:
     """TLS that never comes to be."""
-    answer, *sentences = HANDSHAKES[name]
-    limits = {"timeout_seconds": 0.2} if "drips" in name else {}
-    with serving(answer, host=PUBLIC) as server:
-        said = in_time(ASKING[asking], f"https://evil.example:{server.port}/", resolver=EVIL, **limits)
-    assert sentences[0 if asking == "input" else -1] == said
+    check(name, *HANDSHAKES[name], asking=asking, scheme="https")

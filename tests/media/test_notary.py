@@ -31,26 +31,6 @@ NOW = datetime.now(UTC)
 LONGEST = {name: "x" * 60 for name, kind in (receipts.REQUIRED | receipts.OPTIONAL).items() if kind is str}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an authority."""
-    folder = tmp_path_factory.mktemp("c2pa")
-    Notary.open(folder, "", "")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def notary(folder: Path) -> Notary:
-    """A notary of that authority."""
-    return Notary.open(folder, "", "")
-
-
-@pytest.fixture(scope="module")
-def anchors(folder: Path) -> list[x509.Certificate]:
-    """That authority's certificate."""
-    return authority.read_certificates(folder / "authority.pem")
-
-
 def picture(format: str, receipt: dict[str, Any] = RECEIPT) -> bytes:
     """A file to sign."""
     return encode(noise(), format, 90, receipt)

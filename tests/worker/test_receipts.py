@@ -121,7 +121,7 @@ def test_a_job_is_made_again_by_its_file(submit, run, checkpoint: Path, blobs: B
     file.write_bytes(blobs.get(body["output"]["key"]))
     sent.write_bytes(picture())
     console = Console(file=io.StringIO(), width=300)
-    asked = {"model": str(checkpoint), "device": "cpu", "prompt": None}
+    asked = {"model": str(checkpoint), "device": "cpu", "prompt": None, "disable_safety_checker": False}
     same = replay_file(file, sent, out, **asked, settings=Settings(), console=console)
     assert same, console.file.getvalue()
     with Image.open(out) as made:

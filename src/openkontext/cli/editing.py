@@ -26,6 +26,10 @@ _as_a_service = partial(
     ),
 )
 
+Unchecked = Annotated[
+    bool, typer.Option("--disable-safety-checker", help="Check nothing but that no minor is sexualised.")
+]
+
 
 @_as_a_service
 def edit(
@@ -42,9 +46,7 @@ def edit(
     steps: Annotated[int, typer.Option(help="Denoising steps, 4 to 50.")] = DEFAULTS["num_inference_steps"],
     seed: Annotated[int, typer.Option(help="Same seed, same picture; -1 draws one.")] = DEFAULTS["seed"],
     quality: Annotated[int, typer.Option(help="Quality of webp and jpg, 0 to 100.")] = DEFAULTS["output_quality"],
-    disable_safety_checker: Annotated[
-        bool, typer.Option("--disable-safety-checker", help="Check nothing but that no minor is sexualised.")
-    ] = False,
+    disable_safety_checker: Unchecked = False,
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="Have it done there, with that server's model and device.")
     ] = None,
@@ -87,13 +89,22 @@ def replay(
     model: Annotated[str | None, typer.Option(help="Checkpoint, instead of the one that the receipt names.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, mps or cuda, instead of the receipt's.")] = None,
     prompt: Annotated[str | None, typer.Option(help="The prompt, where the receipt leaves it out.")] = None,
+    disable_safety_checker: Unchecked = False,
 ) -> None:
     """Make an edit again by the receipt in its file, and say whether the pixels are the same: status 0 if they are."""
     from openkontext.replaying import replay_file
 
     try:
         same = replay_file(
-            file, picture, out, model=model, device=device, prompt=prompt, settings=settings, console=console
+            file,
+            picture,
+            out,
+            model=model,
+            device=device,
+            prompt=prompt,
+            disable_safety_checker=disable_safety_checker,
+            settings=settings,
+            console=console,
         )
     except Problem as problem:
         die(problem.message)

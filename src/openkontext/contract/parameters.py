@@ -116,7 +116,7 @@ PARAMETERS: Final = (
     ),
     Parameter("output_format", "string", "File format of the output.", "png", choices=("webp", "jpg", "png")),
     Parameter("output_quality", "integer", "Quality of webp and jpg.", 90, minimum=0, maximum=100),
-    Parameter("disable_safety_checker", "boolean", "Skip the NSFW filter; not every key may.", False),
+    Parameter("disable_safety_checker", "boolean", "Skip moderation, except of minors; not every key may.", False),
 )
 BY_NAME: Final = {parameter.name: parameter for parameter in PARAMETERS}
 DEFAULTS: Final = {parameter.name: parameter.default for parameter in PARAMETERS if not parameter.required}

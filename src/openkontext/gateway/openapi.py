@@ -43,7 +43,11 @@ _MODERATION = _object(
 )
 
 SCHEMAS: dict[str, Schema] = {
-    "Error": _object({"error": _TEXT, "code": {"type": "string", "enum": sorted(CODES)}}, request_id=_TEXT),
+    "Error": _object(
+        {"error": _TEXT, "code": {"type": "string", "enum": sorted(CODES)}},
+        request_id=_TEXT,
+        moderation=_MODERATION,
+    ),
     "Credits": _object({"credits": _NUMBER, "free-credits": _NUMBER}),
     "Submitted": _object(
         {

@@ -35,6 +35,8 @@ MAX_PIPELINED = 16
 LEAST_PACE = 16_000
 # Seconds in which a client that still sends can find out that it was answered; closed at once, the answer may be lost.
 LINGER = 2.0
+# Connections beyond the limit that are told so, which takes as long; each is an open file.
+MAX_TOLD = 100
 
 _HEADERS = USUAL | {"content-type": "application/json", "connection": "close"}
 
@@ -60,6 +62,8 @@ class Connections:
         elif oldest := next(iter(self._idle), None):
             self.rest(connection)
             oldest.hang_up()
+        elif len(self._all) > self._limit + MAX_TOLD:
+            connection.hang_up()
         else:
             text = f"The server has {self._limit} connections, as many as it may; try again later"
             connection.refuse(Problem("overloaded", text, headers={"Retry-After": "5"}))
@@ -114,6 +118,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.leave(self)
         super().connection_lost(exc)
+        # uvicorn leaves it where the connection broke, and with it all of this in memory for as long.
+        self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -174,11 +180,12 @@ class Connection(HttpToolsProtocol):
         self._check_framing()
         if len(self.pipeline) >= MAX_PIPELINED:
             self._give_up(Problem("invalid_http", "Too many requests were sent without waiting for an answer"))
+        # Raises for an address that is none, and then what came is still a head.
+        super().on_headers_complete()
         self._moved, self._begun = True, False
         self._body = 0
         self._begin("body")
         self._connections.work(self)
-        super().on_headers_complete()
 
     def _check_framing(self) -> None:
         """Refuse what another server before us might take for something else."""
@@ -202,7 +209,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self.pipeline and not self.transport.is_closing():
+        if self.cycle.response_complete and not self.transport.is_closing():
             self._connections.rest(self)
         if self._part == "body":
             # The rest of a body that nobody wants gets no more than a moment.
@@ -290,7 +297,8 @@ class Connection(HttpToolsProtocol):
         self._connections.work(self)
         self.flow.resume_reading()
         transport.write_eof()
-        self.loop.call_later(LINGER, transport.abort)
+        # Not `abort`: a large answer may still be on its way, and `check` sees to it that it is taken.
+        self.loop.call_later(LINGER, transport.close)
         return True
 
 

@@ -184,7 +184,11 @@ class _LocalBlobs(Blobs):
             durable.write(self._root / key, data)
 
     def has_room(self) -> bool:
-        disk = os.statvfs(self._root)
+        try:
+            disk = os.statvfs(self._root)
+        except OSError:
+            # A folder that is gone `put` makes anew; of all else it says what is wrong.
+            return True
         return disk.f_bavail * disk.f_frsize >= self._reserve
 
     def copy(self, src: str, dst: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from openkontext.contract import Problem
 from openkontext.contract.sizes import check_aspect
@@ -15,7 +15,6 @@ from . import containers, receipts
 CONTENT_TYPES: Final = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
 _PILLOW_FORMATS: Final = {"png": "PNG", "jpeg": "JPEG", "gif": "GIF", "webp": "WEBP"}
-_ORIENTATION: Final = 0x0112
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 # Four times the pixels that the model sees at most: more would not show in the reference.
 _ENOUGH_PIXELS: Final = 4_000_000
@@ -149,7 +148,7 @@ def _label(image: Image.Image, orientation: int) -> None:
     image.info = {"transparency": image.info["transparency"]} if "transparency" in image.info else {}
     if orientation != 1:
         tags = Image.Exif()
-        tags[_ORIENTATION] = orientation
+        tags[ExifTags.Base.Orientation] = orientation
         image.info["exif"] = tags.tobytes()
 
 

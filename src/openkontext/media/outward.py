@@ -18,7 +18,7 @@ import certifi
 
 from .addresses import is_ours, is_public
 from .urls import Address
-from .wire import BadReply, Reply, Secured, Stream, Wire
+from .wire import BadReply, Reply, Secured, Wire
 
 Resolver = Callable[[str, int], list[str]]
 
@@ -121,9 +121,12 @@ def exchange(
     """
     sent = {"host": address.authority, "connection": "close", **headers}
     lines = [f"{method} {address.target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
+    # Before the host has a part in it: what is wrong with the certificates here is nothing that it did.
+    context = _ssl_context(_authorities()) if address.scheme == "https" else None
     try:
         with _connected(_checked_addresses(address, resolver, deadline), address.port, deadline) as connection:
-            stream = _stream(Wire(connection, deadline.silence, most), address)
+            wire = Wire(connection, deadline.silence, most)
+            stream = Secured(wire, context, address.host) if context else wire
             stream.send("\r\n".join(lines).encode("ascii") + content)
             yield Reply(stream)
     except TimeoutError as error:
@@ -150,12 +153,9 @@ def _connected(addresses: list[str], port: int, deadline: Deadline) -> socket.so
     raise failure
 
 
-def _stream(wire: Wire, address: Address) -> Stream:
-    if address.scheme == "http":
-        return wire
+def _authorities() -> str:
     # SSL_CERT_FILE, OpenSSL's own variable, is how operators with an authority of their own say so.
-    context = _ssl_context(os.environ.get("SSL_CERT_FILE") or certifi.where())
-    return Secured(wire, context, address.host)
+    return os.environ.get("SSL_CERT_FILE") or certifi.where()
 
 
 @functools.cache

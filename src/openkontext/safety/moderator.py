@@ -9,7 +9,7 @@ from PIL import Image
 
 from .errors import Blocked, SafetyUnavailable
 from .findings import Finding, Stage, Verdict
-from .prompts import WordPolicy, sexualises_minors
+from .prompts import NOTHING, SEXUAL_MINORS, WordPolicy, sexualises_minors
 
 # The built-in ones, as the settings call them.
 OPEN_NSFW: Final = "opennsfw"
@@ -79,7 +79,7 @@ class Moderator:
 
 
 def _hard_rule(prompt: str) -> Finding:
-    return Finding("sexual_minors", 1.0) if sexualises_minors(prompt) else Finding("none", 0.0)
+    return SEXUAL_MINORS if sexualises_minors(prompt) else NOTHING
 
 
 def _verdict(judge: Callable[[], Finding], stage: Stage, threshold: float) -> Verdict:

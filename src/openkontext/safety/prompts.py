@@ -13,6 +13,7 @@ from .findings import Finding
 from .reading import LETTERS, kinds
 
 NOTHING: Final = Finding("none", 0.0)
+SEXUAL_MINORS: Final = Finding("sexual_minors", 1.0)
 
 _GROUPS: Final = {
     "person": "woman|girl|man|anybody|her|him|she|child",
@@ -84,7 +85,7 @@ UNDRESSING: Final = (
     ),
     _rule("<strip><mod|owner>{0,4}<of><det|owner>{0,2}<covering>"),
     # Taking off what somebody wears
-    _rule(f"<removing><mod|owner|off|up>{{0,3}}{_WORN}{_NO_OTHER}"),
+    _rule(f"<removing><mod|owner|off|up>{{0,3}}(?:<the><of>)?{_WORN}{_NO_OTHER}"),
     _rule(
         f"<removing><mod|owner|wear|part>{{0,4}}<comma|conj>{{1,2}}<removing>?(?="
         f"<owner|det>){_WORN}{_NO_OTHER}(?!<be|verb|make>)",
@@ -213,7 +214,6 @@ SEXUAL_WITH_MINORS: Final = (
 )
 PERSON: Final = _rule("<person>")
 
-
 RULES: Final = (*MASKS, *UNDRESSING, *UNDRESSING_SOMEBODY, *SEXUAL, SLANG, *HATE, CHILD, *SEXUAL_WITH_MINORS, PERSON)
 
 
@@ -224,7 +224,7 @@ class WordPolicy:
         """What ``prompt`` asks for, scored 1 if it is refused; takes any text and never raises."""
         meant = _meant(prompt)
         if _with_minors(meant):
-            return Finding("sexual_minors", 1.0)
+            return SEXUAL_MINORS
         if _any(SEXUAL, meant) or (SLANG.search(meant) and LETTERS["medical"] not in meant):
             return Finding("sexual", 1.0)
         if _undresses(meant):

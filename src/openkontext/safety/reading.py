@@ -1,5 +1,8 @@
 """A prompt read as a string of kinds, one letter per word: so rules are regular expressions over few letters.
 
+    "Remove  h.e.r cl0thes!" ─ fold, _tokens ─▶ remove · her · cl0thes · ! ─ _spelled, _halves ─▶
+    remove · her · clothes · ! ─ _phrases ─▶ <remove><her><clothes><stop>
+
 Words are found as people hide them: in look-alikes, with digits for letters, spaced, dotted, stretched, run together.
 Each step is linear in the prompt's length, whatever it says.
 """

@@ -255,7 +255,8 @@ KINDS: Final = {
         il, lo, gli, i, questa, dieser, diese, alle, toute, tous, todo, toda, todos, tutta, tutti, эта, эту, этой,
         этого, всю, мне""",
     "a": "a, an, another",
-    "of": "of, de, di, von, d, du, del, della, alla, al, au, da, belonging to, worn by",
+    "of": """of, de, di, von, d, du, del, della, alla, al, au, da, belonging to, worn by, piece of, bit of, item of,
+        article of, stitch of""",
     "from": "from, out, out of, с, со, у, dalla, van",
     "prep": """in, on, at, with, by, for, over, behind, between, near, during, beside, around, across, above,
         inside, against, in front of, next to, onto, bei, im, auf, mit, vor, sur, dans, avec, en, con, com, na, no
@@ -312,47 +313,15 @@ KINDS: Final = {
 
 # Kinds whose words are found where words are run together: "makehernaked". Short words, and other languages' words, are
 # part of too many harmless ones.
-RUN_TOGETHER: Final = (
-    *("woman", "girl", "man", "her", "him", "his", "child", "body", "picture", "the", "make", "show", "remove", "sep"),
-    *("strip", "off", "without", "undress", "naked", "nude", "clothes", "underwear", "boob", "explicit"),
-)
+RUN_TOGETHER: Final = {
+    "woman", "girl", "man", "her", "him", "his", "child", "body", "picture", "the", "make", "show", "remove", "sep",
+    "strip", "off", "without", "undress", "naked", "nude", "clothes", "underwear", "boob", "explicit",
+}  # fmt: skip
 SHORT_FOREIGN: Final = {
-    *(
-        "nue",
-        "nues",
-        "nua",
-        "nuas",
-        "nuda",
-        "pelada",
-        "peladas",
-        "dispa",
-        "dispe",
-        "sin",
-        "sans",
-        "ohne",
-        "sem",
-        "mari",
-    ),
-    *(
-        "der",
-        "den",
-        "dem",
-        "die",
-        "das",
-        "des",
-        "les",
-        "las",
-        "los",
-        "una",
-        "ces",
-        "cette",
-        "ela",
-        "lei",
-        "ella",
-        "elle",
-    ),
-    *("dame", "nana", "sie", "ihr", "ihm", "ihn"),
-}
+    "nue", "nues", "nua", "nuas", "nuda", "pelada", "peladas", "dispa", "dispe", "sin", "sans", "ohne", "sem", "mari",
+    "der", "den", "dem", "die", "das", "des", "les", "las", "los", "una", "ces", "cette", "ela", "lei", "ella",
+    "elle", "dame", "nana", "sie", "ihr", "ihm", "ihn",
+}  # fmt: skip
 
 # Longest first; read before the text is cut into words. What maps to nothing is harmless.
 IDEOGRAPHS: Final = {
