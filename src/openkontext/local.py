@@ -82,7 +82,7 @@ def open_notary(settings: Settings) -> "Notary":
     from openkontext.media.authority import own_folder
     from openkontext.media.notary import CannotSign, Notary
 
-    folder = settings.data / "c2pa" if settings.data.is_dir() else own_folder()
+    folder = settings.authority if settings.data.is_dir() else own_folder()
     try:
         return Notary.open(folder, settings.c2pa_certificate, settings.c2pa_key)
     except CannotSign as error:

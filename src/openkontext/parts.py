@@ -2,6 +2,7 @@
 
 from openkontext.media import durable
 from openkontext.media.images import ImageLimits
+from openkontext.media.signing import SecretFile
 from openkontext.safety import Moderator
 from openkontext.settings import Settings
 from openkontext.store import Store, StoreSettings
@@ -19,7 +20,7 @@ def open_store(settings: Settings) -> Store:
     try:
         durable.make_folder(settings.data)
         # SQLite itself would make it readable for everybody, and its journals as it is.
-        (settings.data / "openkontext.db").touch(mode=0o600)
+        settings.database_file.touch(mode=0o600)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise CannotStart(f"can't use the folder {settings.data}: {reason}; choose another with --data") from None
@@ -35,6 +36,17 @@ def open_store(settings: Settings) -> Store:
     store = Store.open(settings.database, settings=chosen)
     store.migrate()
     return store
+
+
+def open_secrets(settings: Settings) -> SecretFile:
+    """What signs the addresses of files, made at the first start. Raises `CannotStart`."""
+    path = settings.data / "secret"
+    try:
+        return SecretFile(path)
+    except OSError as error:
+        raise CannotStart(f"can't use the file {path}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
 
 
 def image_limits(settings: Settings) -> ImageLimits:

@@ -97,14 +97,24 @@ class Settings(BaseSettings):
         return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @property
+    def database_file(self) -> Path:
+        """File of the store."""
+        return (self.data / "openkontext.db").absolute()
+
+    @property
     def database(self) -> str:
         """URL of the store."""
-        return f"sqlite:///{(self.data / 'openkontext.db').absolute()}"
+        return f"sqlite:///{self.database_file}"
 
     @property
     def blobs(self) -> str:
         """Folder of the pictures."""
         return str((self.data / "blobs").absolute())
+
+    @property
+    def authority(self) -> Path:
+        """Folder of the local authority that signs outputs."""
+        return self.data / "c2pa"
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, for a child process."""

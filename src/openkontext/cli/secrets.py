@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from openkontext.parts import open_store
+from openkontext.parts import open_secrets, open_store
 from openkontext.settings import Settings
 
 from .flags import die, note, with_settings
@@ -29,9 +29,6 @@ def _rotate(
 
     A poll shows the addresses that the new secret signs.
     """
-    # Here, since it brings the framework with it, which no other command of the books needs.
-    from openkontext.gateway.services import open_secrets
-
     if not settings.data.is_dir():
         die(f"there is no data folder {settings.data}: name the service's with --data")
     longest = _keep(keep)

@@ -50,7 +50,7 @@ def verify(
     Status 0: signed by a trusted authority and unchanged. 1: changed, contradictory or damaged. 3: nothing is proven,
     since the file isn't signed, its signer isn't trusted here, or the signer's certificate ran out.
     """
-    report = partial(_report, file, _authorities(trust, settings.data), as_json)
+    report = partial(_report, file, _authorities(trust, settings.authority), as_json)
     try:
         said = apart(partial(report, _read(file)), memory=_MEMORY, seconds=_SECONDS)
     except Died as error:
@@ -76,11 +76,11 @@ def _report(file: Path, anchors: "list[Certificate]", as_json: bool, data: bytes
     return f"{_STATUSES[findings.verdict]}\n{text}"
 
 
-def _authorities(trust: Path | None, data: Path) -> "list[Certificate]":
-    """Those of the file ``trust`` or, without one, of the service whose folder ``data`` is and of the user's own."""
+def _authorities(trust: Path | None, service: Path) -> "list[Certificate]":
+    """Those of the file ``trust`` or, without one, of the service's folder and of the user's own."""
     from openkontext.media.authority import CERTIFICATE, CannotSign, own_folder, read_certificates
 
-    own = [folder / CERTIFICATE for folder in (data / "c2pa", own_folder())]
+    own = [folder / CERTIFICATE for folder in (service, own_folder())]
     try:
         files = [trust] if trust else [file for file in own if file.exists()]
         return [certificate for file in files for certificate in read_certificates(file)]

@@ -26,6 +26,7 @@ from openkontext.store import (
 )
 
 from .limits import rate_limit_headers
+from .services import services_of
 
 log = structlog.get_logger(__name__)
 
@@ -126,7 +127,7 @@ async def _validation(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     log.error("unavailable", path=request.url.path, error=str(error))
-    request.app.state.failed_at = time.monotonic()
+    services_of(request).failed_at = time.monotonic()
     text = "The server's storage can't be used at the moment; nothing was accepted; try again later"
     return problem_response(Problem("unavailable", text, headers={"Retry-After": "5"}))
 

@@ -31,8 +31,7 @@ async def readyz(request: Request) -> Response:
     """200 when an edit would be taken and run; else 503 with the reason."""
     services = services_of(request)
     reason = "shutting down" if services.draining else await to_thread.run_sync(_unready, services)
-    failed_at = getattr(request.app.state, "failed_at", float("-inf"))
-    if not reason and time.monotonic() - failed_at < WARY_SECONDS:
+    if not reason and time.monotonic() - services.failed_at < WARY_SECONDS:
         reason = "its storage failed a moment ago"
     if reason:
         return JSONResponse({"status": "unready", "error": f"Not ready: {reason}", "code": "unavailable"}, 503)

@@ -10,8 +10,8 @@ from fastapi import Request
 from openkontext.contract import money
 from openkontext.media.blobs import Blobs
 from openkontext.media.images import ImageLimits
-from openkontext.media.signing import SecretFile, Signer
-from openkontext.parts import CannotStart, image_limits, open_store
+from openkontext.media.signing import Signer
+from openkontext.parts import image_limits, open_secrets, open_store
 from openkontext.settings import Settings
 from openkontext.store import Store
 
@@ -34,6 +34,8 @@ class Services:
     # Whether a loaded worker is part of being ready: of `serve`, not of a lone gateway that may scale to zero.
     wants_worker: bool = False
     draining: bool = field(default=False)
+    # When the storage last failed, by the monotonic clock.
+    failed_at: float = field(default=float("-inf"))
 
     @classmethod
     def open(cls, settings: Settings, *, wants_worker: bool = False) -> "Services":
@@ -69,17 +71,6 @@ class Services:
     def image_limits(self) -> ImageLimits:
         """Bounds of an input image."""
         return image_limits(self.settings)
-
-
-def open_secrets(settings: Settings) -> SecretFile:
-    """What signs the addresses of files, made at the first start. Raises `CannotStart`."""
-    path = settings.data / "secret"
-    try:
-        return SecretFile(path)
-    except OSError as error:
-        raise CannotStart(f"can't use the file {path}: {(error.strerror or str(error)).lower()}") from None
-    except ValueError as error:
-        raise CannotStart(str(error)) from None
 
 
 def services_of(request: Request) -> Services:

@@ -159,9 +159,6 @@ class Retention(Database):
 
         Returns the blobs to delete, then to forget: none for any other job.
         """
-        # Nearly every download is of another kind, and need not wait for a write.
-        if not self.delivered_once(job_id):
-            return []
         with self._transaction() as connection:
             row = connection.execute(_DELIVERED, {"job": job_id}).first()
             return [] if row is None else _erase(connection, row, self._now(connection))

@@ -67,7 +67,7 @@ def _work(settings: Settings, name: str, link: Link) -> None:
 def _load(settings: Settings, link: Link) -> Desk:
     # First, since they are small: what is wrong with them is said before the model is downloaded.
     moderator = load_moderator(settings)
-    notary = Notary.open(settings.data / "c2pa", settings.c2pa_certificate, settings.c2pa_key)
+    notary = Notary.open(settings.authority, settings.c2pa_certificate, settings.c2pa_key)
     engine = Engine.load(
         settings.model,
         device=None if settings.device == "auto" else settings.device,
