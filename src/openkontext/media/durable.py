@@ -31,7 +31,12 @@ def make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(0o700, exist_ok=True)
+    try:
+        folder.mkdir(0o700)
+    except FileExistsError:
+        # Another made it, and it may be gone again, which `write` finds out: `exist_ok` would take that for a file.
+        if folder.is_file():
+            raise
     _sync_folder(folder.parent)
 
 
