@@ -36,6 +36,14 @@ def test_parameters_go_out_verbatim(sdk: Harness) -> None:
     assert params == json.loads(script.requests[0].content)
 
 
+def test_a_webhook_is_named_in_the_address(sdk: Harness) -> None:
+    """It is no parameter of the model's: the body is as without one."""
+    script = Script(submitted())
+    sdk.call(sdk.client(script).submit_async, SLUG, prompt="snow", webhook="https://a.test/b?c=d&e")
+    assert [{"webhook": "https://a.test/b?c=d&e"}] == [dict(request.url.params) for request in script.requests]
+    assert {"prompt": "snow"} == json.loads(script.requests[0].content)
+
+
 def test_a_job_shows_what_the_server_named(sdk: Harness) -> None:
     """The handle carries the submit's answer and addresses."""
     answer = submitted()

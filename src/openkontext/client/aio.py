@@ -114,9 +114,11 @@ class AsyncClient:
         """As `Client.run_sync`. Cancelling the task ends the waiting only, not the request."""
         return await self._core.run_sync(slug, params, idempotency_key)
 
-    async def submit_async(self, slug: str, *, idempotency_key: str | None = None, **params: Any) -> AsyncClientJob:
+    async def submit_async(
+        self, slug: str, *, idempotency_key: str | None = None, webhook: str | None = None, **params: Any
+    ) -> AsyncClientJob:
         """As `Client.submit_async`."""
-        return AsyncClientJob._of(self._core, await self._core.submit(slug, params, idempotency_key))
+        return AsyncClientJob._of(self._core, await self._core.submit(slug, params, idempotency_key, webhook))
 
     async def estimate(self, slug: str, **params: Any) -> dict[str, Any]:
         """As `Client.estimate`."""

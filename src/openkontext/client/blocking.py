@@ -171,9 +171,12 @@ class Client:
         """
         return settle(self._core.run_sync(slug, params, idempotency_key))
 
-    def submit_async(self, slug: str, *, idempotency_key: str | None = None, **params: Any) -> Job:
-        """Submit (v2) and return at once with a handle. Takes what `run` takes."""
-        return Job._of(self._core, settle(self._core.submit(slug, params, idempotency_key)))
+    def submit_async(
+        self, slug: str, *, idempotency_key: str | None = None, webhook: str | None = None, **params: Any
+    ) -> Job:
+        """Submit (v2) and return at once with a handle. Takes what `run` takes, and a ``webhook``: a URL at which the
+        server posts the result once the request has ended, signed (docs/webhooks.md)."""
+        return Job._of(self._core, settle(self._core.submit(slug, params, idempotency_key, webhook)))
 
     def estimate(self, slug: str, **params: Any) -> dict[str, Any]:
         """What an edit would cost and take: cost, width, height, queue_seconds, run_seconds (None: not known yet).

@@ -67,9 +67,11 @@ class Core:
         """``POST /v1/{slug}``: the answer is the picture's bytes."""
         return await self._edit("v1", slug, params, key, timeout=timeouts(self.timeout, self.timeout + V1_WORK_S))
 
-    async def submit(self, slug: str, params: dict[str, Any], key: str | None) -> dict[str, Any]:
-        """``POST /v2/{slug}``: the answer names the request and its addresses."""
-        response = await self._edit("v2", slug, params, key)
+    async def submit(
+        self, slug: str, params: dict[str, Any], key: str | None, webhook: str | None = None
+    ) -> dict[str, Any]:
+        """``POST /v2/{slug}``: the answer names the request and its addresses; ``webhook`` is told of its end."""
+        response = await self._edit("v2", slug, params, key, query={"webhook": webhook} if webhook else None)
         answer = json_object(response)
         missing = [name for name in ("request_id", "status_url", "response_url") if not answer.get(name)]
         if missing:
@@ -125,13 +127,21 @@ class Core:
         return await self._exchange(request, repeatable=repeatable, follow_redirects=False)
 
     async def _edit(
-        self, version: str, slug: str, params: dict[str, Any], key: str | None, **options: Any
+        self,
+        version: str,
+        slug: str,
+        params: dict[str, Any],
+        key: str | None,
+        *,
+        query: dict[str, str] | None = None,
+        **options: Any,
     ) -> httpx.Response:
         headers = {"idempotency-key": _fresh_or(key)}
         body = await self._prepared(params)
         url = f"{self.target.root}/{version}/{slug.strip('/')}"
         repeatable = not self.target.hosted
-        return checked(await self.send("POST", url, repeatable=repeatable, json=body, headers=headers, **options))
+        options |= {"params": query, "json": body, "headers": headers}
+        return checked(await self.send("POST", url, repeatable=repeatable, **options))
 
     async def _prepared(self, params: dict[str, Any]) -> dict[str, Any]:
         """The parameters as they go on the wire: all verbatim, but for ``input_image``."""
