@@ -142,6 +142,14 @@ def test_key_of_an_unknown_account_is_refused(run: Run, data: Path):
     assert (1, "", says) == (done.exit_code, done.stdout, done.stderr)
 
 
+def test_operators_key_is_made_on_request_alone(run: Run, store: Store, ann: Account):
+    """And the list says which they are."""
+    assert [False, True] == [made(run, store, *options).may_operate for options in ((), ("--operator",))]
+    assert [False, True] == [key["operator"] for key in json.loads(run("keys", "list", "--json").stdout)]
+    (_, *lines) = run("keys", "list").stdout.splitlines()
+    assert ["-", "yes"] == [re.split(" {2,}", line)[9] for line in lines]
+
+
 def test_list_shows_what_each_key_may(run: Run, store: Store, ann: Account):
     """A line each, by the last four characters; and never more of the key than those."""
     secret = run("keys", "create", "--account", "ann", "--label", "ci", "--retention", "none", "--no-edit").stdout
@@ -158,6 +166,7 @@ def test_list_shows_what_each_key_may(run: Run, store: Store, ann: Account):
         "queued": "100",
         "retention": "none",
         "not allowed": "edit",
+        "operator": "-",
         "expires": "-",
         "state": "active",
     } == shown
@@ -182,6 +191,7 @@ def test_list_is_json_for_scripts(run: Run, store: Store, ann: Account):
         "disable_safety": True,
         "manage": True,
         "prompt_in_file": True,
+        "operator": False,
         "expires_at": "2100-01-01T00:00:00Z",
         "revoked_at": None,
         "state": "active",

@@ -2,7 +2,7 @@
 
 import typer
 
-from . import accounts, books, editing, keys, secrets, serving, verifying, webhooks
+from . import accounts, books, editing, keys, secrets, serving, verifying, webhooks, workers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +25,7 @@ app.add_typer(keys.keys, name="keys")
 app.add_typer(accounts.credits, name="credits")
 app.add_typer(books.ledger, name="ledger")
 app.add_typer(webhooks.webhooks, name="webhooks")
+app.add_typer(workers.workers, name="workers")
 app.add_typer(secrets.secret, name="secret")
 
 

@@ -87,7 +87,7 @@ def note(message: str) -> None:
 
 def _flag(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
-    kind = field.annotation if field.annotation in (int, float, Path) else str
+    kind = field.annotation if field.annotation in (bool, int, float, Path) else str
     shown = as_text(field.default) if field.default not in ("", frozenset()) else False
     option = typer.Option(help=field.description, envvar=f"OPENKONTEXT_{name.upper()}", show_default=shown)
     annotation: Any = Annotated[kind | None, option]  # a union built at run time

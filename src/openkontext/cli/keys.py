@@ -43,6 +43,9 @@ def _create(
         bool, typer.Option("--no-disable-safety", help="It may not turn the safety checker off.")
     ] = False,
     no_manage: Annotated[bool, typer.Option("--no-manage", help="It may not manage the account's webhooks.")] = False,
+    operator: Annotated[
+        bool, typer.Option("--operator", help="An operator's key: it may watch and drain the workers.")
+    ] = False,
     no_prompt_in_file: Annotated[
         bool, typer.Option("--no-prompt-in-file", help="Leave the prompt out of the pictures' receipts.")
     ] = False,
@@ -62,6 +65,7 @@ def _create(
         may_read_history=not no_history,
         may_disable_safety=not no_disable_safety,
         may_manage=not no_manage,
+        may_operate=operator,
         prompt_in_file=not no_prompt_in_file,
     )
     note(f"made key {key.id} of {account}; it can't be shown again")
@@ -80,7 +84,7 @@ def _list(
     found = _keys(store, account)
     if as_json:
         return show_json([_as_json(key, owner, store.clock()) for key, owner in found])
-    head = ("id", "key", "account", "label", "rpm", "running", "queued", "retention", "not allowed")
+    head = ("id", "key", "account", "label", "rpm", "running", "queued", "retention", "not allowed", "operator")
     rows = ((*_row(key, owner), state_of(key, store.clock())) for key, owner in found)
     show_table((*head, "created", "expires", "state"), rows)
 
@@ -123,7 +127,8 @@ def _row(key: Key, owner: Account) -> tuple[object, ...]:
     retention = "-" if key.retention is None else shown_duration(key.retention) if key.retention else "none"
     withheld = ", ".join(what for what, given in _permissions(key).items() if not given) or "-"
     times = (shown_time(key.created_at), shown_time(key.expires_at))
-    return (key.id, f"…{key.hint}", owner.name, key.label or "-", *limits, retention, withheld, *times)
+    operator = "yes" if key.may_operate else "-"
+    return (key.id, f"…{key.hint}", owner.name, key.label or "-", *limits, retention, withheld, operator, *times)
 
 
 def _permissions(key: Key) -> dict[str, bool]:
@@ -141,7 +146,7 @@ def _as_json(key: Key, owner: Account, now: float) -> dict[str, Any]:
     allowed = {name.replace("-", "_"): given for name, given in _permissions(key).items()}
     times = {name: iso(getattr(key, name)) for name in ("created_at", "expires_at", "revoked_at")}
     named = {"id": key.id, "hint": key.hint, "label": key.label, "account": owner.name}
-    return named | limits | allowed | times | {"state": state_of(key, now)}
+    return named | limits | allowed | {"operator": key.may_operate} | times | {"state": state_of(key, now)}
 
 
 def _parsed(flag: str, parse: Callable[[str], Value], text: str | None) -> Value | None:

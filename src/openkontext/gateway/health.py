@@ -40,11 +40,12 @@ async def readyz(request: Request) -> Response:
 
 def live_workers(services: Services) -> list[WorkerRow]:
     """The workers that take jobs. Raises StoreUnavailable."""
-    return [worker for worker in _seen(services, services.store.workers()) if worker.state in TAKING]
+    return [worker for worker in services.store.workers() if worker.state in TAKING and is_alive(services, worker)]
 
 
-def _seen(services: Services, workers: list[WorkerRow]) -> list[WorkerRow]:
-    return [worker for worker in workers if worker.seen_at > services.store.clock() - SEEN_SECONDS]
+def is_alive(services: Services, worker: WorkerRow) -> bool:
+    """Whether it was heard of lately."""
+    return worker.seen_at > services.store.clock() - SEEN_SECONDS
 
 
 def _unready(services: Services) -> str | None:
@@ -53,11 +54,13 @@ def _unready(services: Services) -> str | None:
         return "its disk is full"
     if not services.wants_worker:
         return None
-    alive = _seen(services, workers)
+    alive = [worker for worker in workers if is_alive(services, worker)]
     if any(worker.state in TAKING for worker in alive):
         return None
     if crashed := [worker for worker in workers if worker.state == "crashed"]:
         return f"the worker keeps crashing: {crashed[0].message}"
-    if any(worker.state == "loading" for worker in alive):
+    if any(worker.state == "loading" and not worker.drain for worker in alive):
         return "a worker is loading the model"
+    if any(worker.drain for worker in alive):
+        return "its workers are drained"
     return "no worker is running"

@@ -33,7 +33,7 @@ _NEAREST = (
 )
 
 _READY = sa.select(sa.func.count()).where(
-    workers.c.state.in_(["ready", "busy"]), workers.c.seen_at > sa.bindparam("since")
+    workers.c.state.in_(["ready", "busy"]), sa.not_(workers.c.drain), workers.c.seen_at > sa.bindparam("since")
 )
 _LOAD = sa.select(
     sa.func.count().filter(jobs.c.state == State.QUEUED).label("queued"),

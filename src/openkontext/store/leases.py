@@ -17,7 +17,7 @@ from .database import Database, Row
 from .errors import LeaseLost
 from .jobs import ACTIVE, COLUMNS, end, failure
 from .records import Claim, Job
-from .schema import jobs, keys, payloads
+from .schema import jobs, keys, payloads, workers
 
 _LEFT = sa.and_(jobs.c.state == State.PROCESSING, jobs.c.lease_until <= sa.bindparam("now"))
 _TRIES_LEFT = jobs.c.tries < sa.bindparam("max_tries")
@@ -38,8 +38,11 @@ _FULL = (
     .having(sa.func.count() >= keys.c.max_running)
 )
 _MAX_RUNNING = sa.select(keys.c.max_running).where(keys.c.id == jobs.c.key_id).scalar_subquery()
+# Looked up once for a claim, by the worker's name.
+_DRAINED = sa.exists().where(workers.c.id == sa.bindparam("by"), workers.c.drain)
 _CLAIMABLE = (
     sa.select(jobs.c.id)
+    .where(sa.not_(_DRAINED))
     .where(ACTIVE, sa.or_(_MAX_RUNNING.is_(None), jobs.c.key_id.not_in(_FULL)))
     .where(sa.or_(jobs.c.state == State.QUEUED, sa.and_(_LEFT, _TRIES_LEFT, jobs.c.cancel_requested == sa.false())))
     .order_by(jobs.c.tag, jobs.c.created_at)
@@ -129,10 +132,10 @@ class Leases(Database):
     def claim(self, worker: str) -> Claim | None:
         """Take the next job, by fair share, for ``worker`` (a name of its own); None if there is none.
 
-        Jobs of a key that runs ``max_running`` already are passed over.
+        Jobs of a key that runs ``max_running`` already are passed over. For a drained worker there is none.
         """
         with self._read() as connection:
-            if connection.execute(_CLAIMABLE, self._limits(self.clock())).first() is None:
+            if connection.execute(_CLAIMABLE, {"by": worker} | self._limits(self.clock())).first() is None:
                 return None
         with self._transaction() as connection:
             now = self._now(connection)

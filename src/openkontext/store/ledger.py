@@ -3,12 +3,14 @@
 A job's entries: hold (-price) at submit, then either take (0) at COMPLETED or release (+price) at FAILED.
 """
 
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from openkontext.contract import State
 
+from .records import LedgerEntry
 from .schema import accounts, jobs, ledger
 
 Kind = Literal["grant", "hold", "take", "release"]
@@ -21,6 +23,15 @@ _CHANGE_BALANCE = (
     .returning(accounts.c.balance)
 )
 _INSERT = sa.insert(ledger)
+
+_OF_ACCOUNT = ledger.c.account_id == sa.bindparam("account")
+_BALANCE = sa.select(accounts.c.balance).where(accounts.c.id == sa.bindparam("account"))
+_COUNT = sa.select(sa.func.count()).select_from(ledger).where(_OF_ACCOUNT)
+_NEWEST = (
+    sa.select(*(ledger.c[field.name] for field in fields(LedgerEntry))).where(_OF_ACCOUNT).order_by(ledger.c.id.desc())
+)
+# Of those that are newer than a page: the balance is the sum of all, so that without these it is the page's own.
+_NEWER = sa.select(ledger.c.amount).where(_OF_ACCOUNT).order_by(ledger.c.id.desc())
 
 _SUM = sa.func.coalesce(sa.func.sum(ledger.c.amount), 0)
 _WRONG_BALANCES = (
@@ -56,6 +67,28 @@ def post(
     entry: dict[str, Any] = {"account_id": account_id, "job_id": job_id, "kind": kind, "amount": amount}
     connection.execute(_INSERT, entry | {"created_at": now})
     return balance
+
+
+@dataclass(frozen=True)
+class Booked:
+    """An entry, and the account's ``balance`` after it."""
+
+    entry: LedgerEntry
+    balance: int
+
+
+def booked(connection: sa.Connection, account_id: int, limit: int, offset: int) -> tuple[list[Booked], int]:
+    """Some of an account's entries, newest first, and how many there are, from a connection that reads one snapshot."""
+    account = {"account": account_id}
+    total: int = connection.execute(_COUNT, account).scalar_one()
+    balance = connection.execute(_BALANCE, account).scalar_one()
+    newer = _NEWER.limit(offset).subquery()
+    balance -= connection.execute(sa.select(sa.func.coalesce(sa.func.sum(newer.c.amount), 0)), account).scalar_one()
+    found = []
+    for row in connection.execute(_NEWEST.limit(limit).offset(offset), account):
+        found.append(Booked(LedgerEntry(*row), int(balance)))
+        balance -= row.amount
+    return found, total
 
 
 def problems(connection: sa.Connection) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from openkontext.contract import State
 
 Cancellation = Literal["cancelling", "cancelled", "ended"]
-WorkerState = Literal["loading", "ready", "busy", "draining", "crashed", "stopped"]
+WorkerState = Literal["loading", "ready", "busy", "draining", "drained", "crashed", "stopped"]
 DeliveryState = Literal["pending", "delivered", "failed"]
 
 
@@ -40,7 +40,8 @@ class Key:
 
     ``rpm`` (submits a minute), ``max_running`` (jobs at once) and ``max_queued`` (jobs waiting) are unlimited if None.
     ``retention`` is how many seconds results live, None for the service's setting; 0 for results that are delivered
-    once and then erased, and whose prompt isn't kept.
+    once and then erased, and whose prompt isn't kept. ``may_operate`` is an operator's: of the service, not of an
+    account.
     """
 
     id: int
@@ -59,6 +60,7 @@ class Key:
     max_queued: int | None
     retention: float | None
     prompt_in_file: bool
+    may_operate: bool
 
     def good_at(self, now: float) -> bool:
         """Whether it is neither revoked nor expired."""
@@ -168,13 +170,15 @@ class Progress:
 class HistoryEntry:
     """A job that was submitted, whatever is left of it.
 
-    ``parameters`` have no prompt once a job of retention 0 has ended; ``result`` is None before the end and once it was
-    erased.
+    ``parameters`` have no prompt once a job of retention 0 has ended; ``input``, where its picture is, is None once it
+    was erased; ``result`` is None before the end too.
     """
 
     job: Job
     parameters: dict[str, Any]
+    input: dict[str, Any] | None
     result: dict[str, Any] | None
+    key_hint: str
 
 
 @dataclass(frozen=True)
@@ -210,6 +214,15 @@ class Timing:
     step_seconds: float
     other_seconds: float
     samples: int
+
+
+@dataclass(frozen=True)
+class Latency(Timing):
+    """The times of edits to this size, in pixels, with a checkpoint."""
+
+    checkpoint: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -290,7 +303,11 @@ class DueDelivery:
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """What a worker last said of itself; ``max_area`` is the pixels of its checkpoint's largest output."""
+    """What a worker last said of itself; ``max_area`` is the pixels of its checkpoint's largest output.
+
+    ``drain``: it gets no more jobs, by an operator's wish. One that would take some is then "draining" as long as it
+    has one, else "drained".
+    """
 
     id: str
     host: str | None
@@ -303,3 +320,4 @@ class WorkerRow:
     seen_at: float
     started_at: float
     max_area: int | None = None
+    drain: bool = False

@@ -61,6 +61,8 @@ keys = sa.Table(
     # Seconds that results live; null is the service's setting, 0 is "delivered once, then erased".
     sa.Column("retention", sa.Double),
     sa.Column("prompt_in_file", sa.Boolean, nullable=False, server_default=sa.true()),
+    # Watch the service and drain its workers: no account's business, so that it is given to few.
+    sa.Column("may_operate", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("keys_account", "account_id"),
     sa.Index("keys_served", "served_time"),
 )
@@ -123,6 +125,8 @@ jobs = sa.Table(
     sa.Index("jobs_history", "account_id", "created_at"),
     # What a submit counts of its key, and of all.
     sa.Index("jobs_standing", "state", "key_id", **_where("ended_at IS NULL")),
+    # What operators see of the last day: counts and times read this alone.
+    sa.Index("jobs_ended", "state", "ended_at", "code", "created_at", "started_at", **_where("ended_at IS NOT NULL")),
 )
 
 payloads = sa.Table(
@@ -261,4 +265,6 @@ workers = sa.Table(
     sa.Column("started_at", sa.Double, nullable=False),
     # Pixels of the largest output of its checkpoint.
     sa.Column("max_area", sa.BigInteger),
+    # What an operator wants of it: to end its edit, and take no other.
+    sa.Column("drain", sa.Boolean, nullable=False, server_default=sa.false()),
 )

@@ -44,8 +44,11 @@ _CHARGE_KEY = (
     .values(tokens=sa.bindparam("left"), tokens_at=sa.bindparam("now"), virtual_time=sa.bindparam("next_tag"))
 )
 # Keeps: nobody's job descends from another account's.
-_PARENT = sa.select(jobs.c.id).where(jobs.c.id == sa.bindparam("parent"), jobs.c.account_id == sa.bindparam("account"))
-_INSERT_JOB = sa.insert(jobs).values(parent_id=_PARENT.scalar_subquery()).returning(*COLUMNS)
+_OWN = jobs.c.account_id == sa.bindparam("account")
+_PARENT = sa.select(jobs.c.id).where(jobs.c.id == sa.bindparam("parent"), _OWN)
+_SHARED_PARENT = sa.select(jobs.c.parent_id).where(jobs.c.id == sa.bindparam("sibling"), _OWN)
+_DESCENT = sa.func.coalesce(_PARENT.scalar_subquery(), _SHARED_PARENT.scalar_subquery())
+_INSERT_JOB = sa.insert(jobs).values(parent_id=_DESCENT).returning(*COLUMNS)
 _INSERT_PAYLOAD = sa.insert(payloads)
 
 # Keeps: an account's idempotency key stands for one job a day. The account's row is locked by whoever looks.
@@ -70,6 +73,7 @@ class Submission(Database):
         job_id: str | None = None,
         idempotency: Idempotency | None = None,
         parent_id: str | None = None,
+        sibling_id: str | None = None,
         webhook: str | None = None,
         base_url: str | None = None,
         accepting: bool = True,
@@ -78,8 +82,8 @@ class Submission(Database):
 
         ``weight`` (more than 0) is the share of the workers that it will take, in expected seconds, say: claims are
         shared equally by weight between keys (start-time fair queueing, Goyal, Vin & Cheng 1996).
-        ``parent_id`` is dropped if it isn't a job of the same account. ``webhook`` is told of the end; ``base_url`` is
-        how the client addressed the service.
+        ``parent_id``, or else the parent of ``sibling_id``, is dropped if it isn't a job of the same account.
+        ``webhook`` is told of the end; ``base_url`` is how the client addressed the service.
 
         Within a day the same ``idempotency`` answers the job that it was accepted for, as it is now, and costs nothing.
         Raises IdempotencyConflict if that was another request, ResultExpired if nothing is left of the job; then
@@ -101,8 +105,9 @@ class Submission(Database):
             charge = {"key": key.id, "left": bucket.tokens, "now": now, "next_tag": tag + weight}
             connection.execute(_CHARGE_KEY, charge)
             row = _row(key, job_id or str(uuid.uuid4()), tag, price, steps, now)
-            lasting = {"parent": parent_id, "account": key.account_id, "webhook": webhook, "base_url": base_url}
-            job = Job(*connection.execute(_INSERT_JOB, row | lasting).one())
+            lasting = {"account": key.account_id, "webhook": webhook, "base_url": base_url}
+            descent = {"parent": parent_id, "sibling": sibling_id}
+            job = Job(*connection.execute(_INSERT_JOB, row | lasting | descent).one())
             payload = {"job_id": job.id, "parameters": dump(parameters), "input": dump(input)}
             connection.execute(_INSERT_PAYLOAD, payload)
             balance = books.post(connection, key.account_id, "hold", -price, now, job_id=job.id)

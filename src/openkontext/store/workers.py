@@ -1,19 +1,31 @@
-"""What the workers say of themselves, for people and for readiness; nothing is decided by it."""
+"""What the workers say of themselves, for people and for readiness, and what an operator wants of them."""
 
 from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
 
-from .database import Database
-from .records import WorkerRow, WorkerState
-from .schema import workers
+from openkontext.contract import State
 
-_COLUMNS = [workers.c[field.name] for field in fields(WorkerRow)]
+from .database import Database
+from .jobs import ACTIVE
+from .records import WorkerRow, WorkerState
+from .schema import jobs, workers
+
+_HAS_A_JOB = sa.exists().where(ACTIVE, jobs.c.state == State.PROCESSING, jobs.c.worker == workers.c.id)
+# Keeps: who has a job is busy or draining, whether or not it has said so yet; a drained worker has none, and gets none.
+_STATE = sa.case(
+    (workers.c.state.not_in(["ready", "busy"]), workers.c.state),
+    (workers.c.drain, sa.case((_HAS_A_JOB, "draining"), else_="drained")),
+    (_HAS_A_JOB, "busy"),
+    else_="ready",
+).label("state")
+_COLUMNS = [_STATE if field.name == "state" else workers.c[field.name] for field in fields(WorkerRow)]
 _ALL = sa.select(*_COLUMNS).order_by(workers.c.id)
 _ONE = sa.select(workers.c.pid).where(workers.c.id == sa.bindparam("worker")).with_for_update()
 _INSERT = sa.insert(workers)
 _UPDATE = sa.update(workers).where(workers.c.id == sa.bindparam("worker"))
+_DRAIN = sa.update(workers).values(drain=sa.bindparam("wanted"))
 _DELETE = sa.delete(workers).where(workers.c.id == sa.bindparam("worker"))
 
 
@@ -52,6 +64,16 @@ class Workers(Database):
         """All workers that were reported and not forgotten."""
         with self._read() as connection:
             return [WorkerRow(*row) for row in connection.execute(_ALL)]
+
+    def drain(self, worker: str | None = None, *, wanted: bool = True) -> list[WorkerRow]:
+        """Have ``worker``, or all that are known now, end the job that it has and take no other; or resume.
+
+        Returns those as they are then: none if there is no such worker. Whoever starts later is not drained.
+        """
+        chosen = [] if worker is None else [workers.c.id == worker]
+        with self._transaction() as connection:
+            connection.execute(_DRAIN.where(*chosen), {"wanted": wanted})
+            return [WorkerRow(*row) for row in connection.execute(_ALL.where(*chosen))]
 
     def forget_worker(self, id: str) -> None:
         """Take a worker off the register."""

@@ -1,3 +1,3 @@
 """The schema's history: one revision a file in ``versions``, run by Alembic."""
 
-HEAD = "0002"
+HEAD = "0003"
