@@ -18,9 +18,9 @@ ID = "6f0e4f0e-7a53-4d0a-9d0a-2f6f3f8f9b11"
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
         ("GET", "/nowhere"),
-        ("GET", "/docs"),
+        ("GET", "/account/nowhere"),
+        ("GET", "/static/0/nowhere.js"),
         ("GET", "/redoc"),
         ("POST", "/v3/flux-kontext-dev"),
         ("POST", "/v2/flux-kontext-dev/"),

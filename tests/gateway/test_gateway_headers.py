@@ -18,6 +18,10 @@ USUAL = {
 }
 
 
+# Of what isn't there, for the parameters in paths.
+NOBODYS = {"slug": "flux-kontext-dev"} | dict.fromkeys(("webhook_id", "delivery_id", "worker_id", "key_id"), "x")
+
+
 def told(response: httpx.Response) -> dict[str, str | None]:
     """What an answer says of itself; nothing that would open it to other sites, or promises TLS that isn't ours."""
     loose = ("access-control-", "strict-transport-", "set-cookie", "server", "x-powered-by", "vary", "etag", "age")
@@ -31,10 +35,7 @@ def operations(gateway: Gateway, **ids: str) -> Iterator[tuple[str, str]]:
     yield "GET", "/openapi.json"
     for path, methods in gateway.app.openapi()["paths"].items():
         for method in methods:
-            yield (
-                method.upper(),
-                path.format(**{"slug": "flux-kontext-dev", "webhook_id": "x", "delivery_id": "x"} | ids),
-            )
+            yield method.upper(), path.format(**NOBODYS | ids)
 
 
 # Answers that end by themselves only when the service does.

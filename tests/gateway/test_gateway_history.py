@@ -3,7 +3,7 @@
 import pytest
 
 from openkontext.gateway.janitor import Janitor
-from tests.gateway.harness import PICTURE, Gateway, assert_error, connect
+from tests.gateway.harness import EDIT, PICTURE, SUBMIT, TIMES, Gateway, assert_error, connect, data_uri, picture
 
 PARAMETERS = {
     "prompt": "make it snow",
@@ -41,16 +41,22 @@ async def test_entries(gateway):
     gateway.worker.fail("blocked", "no")
     gateway.clock.advance(0.25)
     waiting = (await gateway.submit())["request_id"]
-    common = {"parameters": PARAMETERS, "pinned": False}
+    common = {"parameters": PARAMETERS, "pinned": False, "key_hint": gateway.secret[-4:]}
     expected = [
         {"request_id": waiting, "status": "QUEUED", "created_at": "2027-01-15T08:00:10.250Z", "ended_at": None},
         {"request_id": failed, "status": "FAILED", "created_at": "2027-01-15T08:00:10.000Z"},
         {"request_id": completed["request_id"], "status": "COMPLETED", "created_at": "2027-01-15T08:00:00.000Z"},
     ]
-    expected[0] |= common | {"cost": 0.04}
-    expected[1] |= common | {"cost": 0.0, "ended_at": expected[1]["created_at"], "code": "blocked", "error": "no"}
-    expected[2] |= common | {"cost": 0.04, "ended_at": expected[2]["created_at"], "output": completed["output"]}
-    assert await history(gateway) == {"requests": expected, "page": 1, "per_page": 20, "total": 3}
+    expected[0] |= common | {"cost": 0.04, "started_at": None}
+    expected[1] |= common | {"cost": 0.0, "code": "blocked", "error": "no", "metrics": TIMES}
+    expected[2] |= common | {"cost": 0.04, "output": completed["output"], "metrics": completed["metrics"]}
+    for ended in expected[1:]:
+        ended |= {"started_at": ended["created_at"], "ended_at": ended["created_at"]}
+    body = await history(gateway)
+    inputs = [entry.pop("input") for entry in body["requests"]]
+    assert body == {"requests": expected, "page": 1, "per_page": 20, "total": 3}
+    assert inputs[2] == completed["input"]
+    assert [(await gateway.http.get(url)).content for url in inputs] == [PICTURE] * 3
 
 
 async def test_what_expired_or_was_erased(gateway):
@@ -65,7 +71,8 @@ async def test_what_expired_or_was_erased(gateway):
     async def shown() -> list[tuple]:
         entries = (await history(gateway))["requests"]
         assert [entry["parameters"] for entry in entries] == [PARAMETERS] * 3
-        return [(entry["cost"], entry.get("code"), "output" in entry or "error" in entry) for entry in entries]
+        gone = {"output", "input", "error", "metrics"}
+        return [(entry["cost"], entry.get("code"), not gone.isdisjoint(entry)) for entry in entries]
 
     expected = [(0.04, None, False), (0.0, "blocked", False), (0.04, None, False)]
     assert sorted(await shown(), key=str) == sorted(expected, key=str)
@@ -105,6 +112,103 @@ async def test_by_state(gateway):
     assert await ids(gateway, "?status=COMPLETED") == [completed]
     assert await ids(gateway, "?status=failed,QUEUED") == [waiting, failed]
     assert (await history(gateway, "?status=PROCESSING"))["total"] == 0
+
+
+async def test_by_code(gateway):
+    """By why it failed: one reason or several."""
+    failed = {}
+    for code in ("blocked", "inference_failed", "blocked"):
+        request_id = (await gateway.submit())["request_id"]
+        failed.setdefault(code, []).insert(0, request_id)
+        gateway.worker.fail(code)
+        gateway.clock.advance(1)
+    await gateway.completed()
+    assert await ids(gateway, "?code=blocked") == failed["blocked"]
+    assert len(await ids(gateway, "?code=blocked,inference_failed")) == 3
+    assert await ids(gateway, "?code=cancelled") == []
+
+
+async def test_by_parent(gateway):
+    """Those that were made from one's output."""
+    parent = await gateway.completed()
+    children = [(await gateway.submit(input_image=parent["output"]))["request_id"] for _ in range(2)]
+    assert set(await ids(gateway, f"?parent={parent['request_id']}")) == set(children)
+    assert await ids(gateway, f"?parent={children[0]}") == []
+
+
+async def test_by_words(gateway):
+    """Words of the prompt, in any order and case; what stands in other parameters is not in the prompt."""
+    snow = (await gateway.submit(prompt="Make it SNOW, 100% 'white'"))["request_id"]
+    tree = (await gateway.submit(prompt='a "tree" \\ im Überfluss_'))["request_id"]
+    expected = {
+        "snow": [snow],
+        "white+make": [snow],
+        "100%25": [snow],
+        "snow+tree": [],
+        "%25": [snow],
+        "_": [tree],
+        '"tree"': [tree],
+        "%5C": [tree],
+        "%C3%BCBERFLUSS": [tree],
+        "%C3%9CBERFLUSS": [tree],
+        "png": [],
+        "match_input_image": [],
+        "tree%22": [tree],
+        "m": [snow, tree],
+    }
+    found = {query: await ids(gateway, f"?q={query}") for query in expected}
+    assert {query: set(each) for query, each in expected.items()} == {query: set(each) for query, each in found.items()}
+
+
+@pytest.mark.parametrize(("form", "kind"), [("PNG", "png"), ("JPEG", "jpeg"), ("GIF", "gif"), ("WEBP", "webp")])
+async def test_an_input_is_a_picture(gateway, form, kind):
+    """A browser is told what it is, whatever was sent."""
+    data = picture(form=form)
+    body = await gateway.completed(input_image=data_uri(data, f"image/{kind}"))
+    got, head = await gateway.http.get(body["input"]), await gateway.http.head(body["input"])
+    assert (data, f"image/{kind}") == (got.content, got.headers["content-type"])
+    assert (b"", f"image/{kind}", str(len(data))) == (
+        head.content, head.headers["content-type"], head.headers["content-length"],
+    )  # fmt: skip
+
+
+async def test_a_picture_of_elsewhere_has_no_address_here(gateway):
+    """An input that came by URL isn't kept: where it is, its owner knows."""
+    completed = await gateway.completed(input_image="https://example.com/a.png")
+    [entry] = (await history(gateway))["requests"]
+    assert ("input" in completed, "input" in entry, "output" in entry) == (False, False, True)
+
+
+async def test_looking_at_the_history_delivers_nothing(gateway):
+    """What is delivered once has no address in a list that pages show pictures of, and its input has none at all."""
+    own = gateway.new_key(retention=0)
+    async with connect(gateway.app, own) as http:
+        request_id = (await http.post(SUBMIT, json=EDIT)).json()["request_id"]
+        [waiting] = (await history(gateway))["requests"]
+        gateway.worker.complete()
+        [entry] = (await history(gateway))["requests"]
+        body = (await http.get(f"/v2/requests/{request_id}")).json()
+    assert [("input" in each, "output" in each) for each in (waiting, entry, body)] == [
+        (False, False), (False, False), (False, True),
+    ]  # fmt: skip
+    assert (await gateway.http.get(body["output"])).content == PICTURE
+    assert gateway.blobs == set()
+
+
+async def test_an_input_lives_as_long_as_its_request(gateway):
+    """Its address ends with the request's; of one that waits, not before it could have ended and expired."""
+    waiting = (await gateway.submit())["request_id"]
+    [entry] = (await history(gateway))["requests"]
+    gateway.clock.advance(3000)
+    gateway.worker.complete()
+    gateway.clock.advance(3599)
+    assert (await gateway.http.get(entry["input"])).content == PICTURE
+    body = (await gateway.http.get(f"/v2/requests/{waiting}")).json()
+    assert (await gateway.http.get(body["input"])).content == PICTURE
+    gateway.clock.advance(1)
+    assert (await gateway.http.get(body["input"])).status_code == 404
+    Janitor(gateway.services).tidy(expire=True)
+    assert (await gateway.http.get(entry["input"])).status_code == 404
 
 
 async def test_by_time(gateway):
@@ -151,8 +255,16 @@ async def test_by_time(gateway):
         ("to=2026-02-30", "to must be a date"),
         ("from=2026-11-22T07:00:00+01:00", "from must be"),
         ("from=1700000000", "from"),
-        ("state=FAILED", "known are page, per_page, status, from, to"),
+        ("state=FAILED", "known are page, per_page, status, code, parent, q, from, to"),
         ("page=1&page=2", "page is given twice"),
+        ("code=broken", "code must be one or more error codes"),
+        ("code=", "code"),
+        ("parent=", "parent must be the id of a request"),
+        ("parent=%25", "parent"),
+        ("q=", "q must be 1 to 10 words of a prompt"),
+        ("q=+%20", "q must"),
+        ("q=a+b+c+d+e+f+g+h+i+j+k", "q must"),
+        (f"q={'a' * 201}", "q must"),
     ],
 )
 async def test_questions_that_are_refused(gateway, query, words):

@@ -19,6 +19,17 @@ async def test_an_output_as_an_input(gateway):
     assert [await parent(gateway, body["request_id"]) for body in (first, second, third)] == chain
 
 
+async def test_an_input_as_an_input(gateway):
+    """What is made from the same picture as another, replays too, descends from what that one descends from."""
+    first = await gateway.completed()
+    second = await gateway.completed(input_image=first["output"])
+    replay = (await gateway.http.post(f"/v2/requests/{second['request_id']}/replay")).json()
+    made = [replay["request_id"]]
+    made += [(await gateway.submit(input_image=body["input"]))["request_id"] for body in (second, first)]
+    chain = [first["request_id"], first["request_id"], None]
+    assert chain == [await parent(gateway, request_id) for request_id in made]
+
+
 async def test_the_worker_knows_the_parent(gateway):
     """The claim carries it, for the receipt in the file."""
     first = await gateway.completed()

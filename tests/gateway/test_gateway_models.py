@@ -51,3 +51,13 @@ async def test_other_models(gateway):
     async with connect(gateway.app) as anybody:
         for path in ("/v1/models/other", "/v2/other"):
             assert "other" in assert_error(await anybody.get(path), 404, "not_found")["error"]
+
+
+async def test_measured_times(gateway):
+    """What edits took here, and nothing before there was one."""
+    async with connect(gateway.app) as anybody:
+        assert (await anybody.get(f"/v2/{SLUG}")).json()["latency"] == []
+        gateway.services.store.note_timing("nano", 512, 384, step_seconds=0.2, other_seconds=0.5)
+        model = (await anybody.get(f"/v1/models/{SLUG}")).json()
+    measured = {"checkpoint": "nano", "width": 512, "height": 384, "samples": 1}
+    assert [measured | {"step_seconds": 0.2, "other_seconds": 0.5}] == model["latency"]

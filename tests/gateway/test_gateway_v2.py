@@ -76,11 +76,13 @@ async def test_completed(gateway):
         "seed": "7",
         "prompt": "make it snow",
         "metrics": TIMES | {"cost": 0.04, "remaining_credits": 9.96},
+        "input": full[1]["input"],
     }
     assert full == (200, expected)
     assert older == full
     assert light == (200, {"status": "COMPLETED", "request_id": request_id, "metrics": {"inference_time": 3.1}})
     assert output.startswith(f"{BASE}/files/outputs/{request_id}/1.png?")
+    assert full[1]["input"].startswith(f"{BASE}/files/inputs/{request_id}?")
 
 
 async def test_a_result_is_a_snapshot(gateway):

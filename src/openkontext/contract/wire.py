@@ -30,10 +30,17 @@ def status(base: str, request_id: str, state: State, metrics: Mapping[str, Any] 
     return body | {"metrics": {name: metrics[name] for name in ("inference_time",) if name in metrics}}
 
 
-def completed(request_id: str, url: str, result: Mapping[str, Any], *, parent_id: str | None = None) -> dict[str, Any]:
+def completed(
+    request_id: str,
+    url: str,
+    result: Mapping[str, Any],
+    *,
+    parent_id: str | None = None,
+    input_url: str | None = None,
+) -> dict[str, Any]:
     """The result body; ``result`` is what the worker stored, ``url`` the output's signed address.
 
-    ``parent_id`` is the request whose output was this one's input.
+    ``parent_id`` is the request whose output was this one's input; ``input_url`` the address of that picture.
     """
     output = result["output"]
     image = {"url": url, "content_type": output["content_type"], "file_name": output["file_name"]}
@@ -46,8 +53,8 @@ def completed(request_id: str, url: str, result: Mapping[str, Any], *, parent_id
         "prompt": result["prompt"],
         "metrics": result["metrics"],
     }
-    warnings = {"warnings": result["warnings"]} if result.get("warnings") else {}
-    return body | warnings | ({"parent_request_id": parent_id} if parent_id else {})
+    beside = {"warnings": result.get("warnings"), "parent_request_id": parent_id, "input": input_url}
+    return body | {name: value for name, value in beside.items() if value}
 
 
 def failed(request_id: str, result: Mapping[str, Any]) -> dict[str, Any]:

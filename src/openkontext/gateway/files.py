@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
@@ -9,6 +10,7 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from openkontext.contract import Problem
+from openkontext.media import containers
 from openkontext.media.blobs import BlobNotFound
 from openkontext.media.images import CONTENT_TYPES
 from openkontext.store import StoreUnavailable
@@ -18,12 +20,15 @@ from .services import Services, services_of
 
 router = APIRouter()
 
+_KINDS = CONTENT_TYPES | {"jpeg": "image/jpeg", "gif": "image/gif"}
+
 
 @dataclass(frozen=True)
 class _File:
-    """A blob: its size in bytes, its pieces, and the request whose output it is, if that is delivered once."""
+    """A blob: its size in bytes, type, pieces, and the request whose output it is, if that is delivered once."""
 
     size: int
+    content_type: str
     pieces: Iterator[bytes]
     job_id: str | None
 
@@ -40,7 +45,7 @@ async def file(request: Request, key: str, expires: str = "", signature: str = "
         found = await to_thread.run_sync(_open, services, key, pieces)
     except BlobNotFound:
         raise Problem("not_found", "This file is gone") from None
-    headers = _headers(key, found.size)
+    headers = _headers(key, found)
     if found.job_id is None:
         headers["cache-control"] = f"private, max-age={int(expires) - int(now)}"
     if not pieces:
@@ -53,8 +58,14 @@ def _open(services: Services, key: str, pieces: bool) -> _File:
     folder, _, rest = key.partition("/")
     job_id = rest.partition("/")[0] if folder == "outputs" else None
     size = services.blobs.size(key)
-    stream = services.blobs.stream(key) if pieces else iter(())
-    return _File(size, stream, job_id if job_id and _is_delivered_once(services, job_id) else None)
+    kind = _KINDS.get(key.rpartition(".")[2])
+    stream = services.blobs.stream(key) if pieces or kind is None else iter(())
+    if kind is None:
+        # Inputs have no extension.
+        first = next(stream, b"")
+        kind, stream = _KINDS.get(containers.sniff(first) or ""), chain([first], stream)
+    once = job_id if job_id and _is_delivered_once(services, job_id) else None
+    return _File(size, kind or "application/octet-stream", stream, once)
 
 
 def _is_delivered_once(services: Services, job_id: str) -> bool:
@@ -65,10 +76,10 @@ def _is_delivered_once(services: Services, job_id: str) -> bool:
         return True
 
 
-def _headers(key: str, size: int) -> dict[str, str]:
+def _headers(key: str, file: _File) -> dict[str, str]:
     name = "openkontext-" + key.removeprefix("outputs/").replace("/", "-")
     return {
-        "content-type": (CONTENT_TYPES | {"gif": "image/gif"}).get(key.rpartition(".")[2], "application/octet-stream"),
-        "content-length": str(size),
+        "content-type": file.content_type,
+        "content-length": str(file.size),
         "content-disposition": f'inline; filename="{name}"',
     }

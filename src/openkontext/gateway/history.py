@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 from anyio import to_thread
@@ -10,13 +9,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from openkontext.contract import InvalidParameters, State, money
+from openkontext.contract import CODES, InvalidParameters, State, money
 from openkontext.store import HistoryEntry, Job
 
 from .auth import authenticate, require
 from .openapi import HISTORY_QUERY, KEY, POLL_ERRORS, answers, errors
-from .requests import NO_STORE, full_response, output_url, state_of
+from .requests import NO_STORE, full_response, input_url, output_url, state_of
 from .services import services_of
+from .times import iso, iso_or_none, span
 
 router = APIRouter(tags=["v2"])
 
@@ -24,8 +24,8 @@ _PER_PAGE = 20
 _MOST_PER_PAGE = 100
 # Far beyond any history, and below where databases stop counting.
 _LAST_PAGE = 1_000_000
-_DAY = 86_400
-_WHEN = "a date (2026-11-22) or a time (2026-11-22T07:00:00Z), in UTC unless it says otherwise"
+_LONGEST_SEARCH = 200
+_MOST_WORDS = 10
 
 
 @router.get(
@@ -102,29 +102,31 @@ def _states(text: str) -> dict[str, list[State]]:
 
 
 def _since(text: str) -> dict[str, float]:
-    return {"since": _span("from", text)[0]}
+    return {"since": span("from", text)[0]}
 
 
 def _until(text: str) -> dict[str, float]:
-    return {"until": _span("to", text)[1]}
+    return {"until": span("to", text)[1]}
 
 
-def _span(name: str, text: str) -> tuple[float, float]:
-    """A day's beginning and end; of a time, that twice."""
-    try:
-        day = datetime.combine(date.fromisoformat(text), time(), UTC).timestamp()
-    except ValueError:
-        moment = _moment(name, text)
-        return moment, moment
-    return day, day + _DAY
+def _codes(text: str) -> dict[str, list[str]]:
+    codes = [code.strip() for code in text.split(",")]
+    if not set(codes) <= set(CODES):
+        raise ValueError(f"code must be one or more error codes, joined by commas; got {text[:40]!r}")
+    return {"codes": codes}
 
 
-def _moment(name: str, text: str) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{name} must be {_WHEN}; got {text[:40]!r}") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+def _parent(text: str) -> dict[str, str]:
+    if not re.fullmatch(r"[0-9a-f-]{36}", text):
+        raise ValueError(f"parent must be the id of a request; got {text[:40]!r}")
+    return {"parent_id": text}
+
+
+def _words(text: str) -> dict[str, list[str]]:
+    words = text.split()
+    if not 1 <= len(words) <= _MOST_WORDS or len(text) > _LONGEST_SEARCH:
+        raise ValueError(f"q must be 1 to {_MOST_WORDS} words of a prompt, {_LONGEST_SEARCH} characters at most")
+    return {"words": words}
 
 
 def _unknown(name: str) -> dict[str, Any]:
@@ -135,6 +137,9 @@ _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "page": lambda text: _number("page", _LAST_PAGE, text),
     "per_page": lambda text: _number("per_page", _MOST_PER_PAGE, text),
     "status": _states,
+    "code": _codes,
+    "parent": _parent,
+    "q": _words,
     "from": _since,
     "to": _until,
 }
@@ -145,23 +150,23 @@ def _entry(request: Request, entry: HistoryEntry) -> dict[str, Any]:
     body: dict[str, Any] = {
         "request_id": job.id,
         "status": job.state.value,
-        "created_at": _iso(job.created_at),
-        "ended_at": None if job.ended_at is None else _iso(job.ended_at),
+        "created_at": iso(job.created_at),
+        "started_at": iso_or_none(job.started_at),
+        "ended_at": iso_or_none(job.ended_at),
         "cost": 0.0 if job.state is State.FAILED else money.wire(job.price),
         "parameters": entry.parameters,
         "pinned": job.pinned,
+        "key_hint": entry.key_hint,
     }
-    known = {"parent_request_id": job.parent_id, "code": job.code}
+    known = {"parent_request_id": job.parent_id, "code": job.code, "input": input_url(request, job, entry.input)}
     if result is not None:
         known |= _outcome(request, job, result)
     return body | {name: value for name, value in known.items() if value is not None}
 
 
 def _outcome(request: Request, job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"metrics": result["metrics"]}
     if job.state is State.FAILED:
-        return {"error": result["error"], "moderation": result.get("moderation")}
-    return {"output": output_url(request, job, dict(result))}
-
-
-def _iso(timestamp: float) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return known | {"error": result["error"], "moderation": result.get("moderation")}
+    # A page that shows the history's pictures must not be to whom one was delivered.
+    return known if job.retention == 0 else known | {"output": output_url(request, job, dict(result))}

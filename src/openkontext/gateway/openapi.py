@@ -5,176 +5,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from openkontext.contract import CODES, PARAMETERS, Parameter, State
+from openkontext.contract import CODES, PARAMETERS, Parameter
 from openkontext.media.images import CONTENT_TYPES
 
-Schema = dict[str, Any]
+from .schemas import SCHEMAS, TEXT, URL, Schema
+
 Responses = dict[int | str, dict[str, Any]]
-
-_TEXT: Schema = {"type": "string"}
-_URL: Schema = {"type": "string", "format": "uri"}
-_NUMBER: Schema = {"type": "number"}
-_TIME: Schema = {"type": "string", "format": "date-time"}
-
-
-def _object(required: dict[str, Schema], **optional: Schema) -> Schema:
-    return {"type": "object", "required": list(required), "properties": required | optional}
-
-
-def _state(*states: State) -> Schema:
-    return {"type": "string", "enum": [state.value for state in states]}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_SECONDS = dict.fromkeys(("inference_time", "queue_time", "total_time"), _NUMBER)
-_CHARGES = {"cost": _NUMBER, "remaining_credits": _NUMBER}
-_IMAGE = _object({"url": _URL, "content_type": _TEXT, "file_name": _TEXT, "file_size": _TEXT})
-
-_MODERATION = _object(
-    {
-        "stage": {"type": "string", "enum": ["prompt", "input", "output"]},
-        "category": _TEXT,
-        "score": _NUMBER,
-        "threshold": _NUMBER,
-    }
-)
-
-SCHEMAS: dict[str, Schema] = {
-    "Error": _object(
-        {"error": _TEXT, "code": {"type": "string", "enum": sorted(CODES)}},
-        request_id=_TEXT,
-        moderation=_MODERATION,
-    ),
-    "Credits": _object({"credits": _NUMBER, "free-credits": _NUMBER}),
-    "Submitted": _object(
-        {
-            "request_id": _TEXT,
-            "status": _state(State.QUEUED),
-            "poll_url": _URL,
-            "status_url": _URL,
-            "response_url": _URL,
-        }
-    ),
-    "Status": _object(
-        {
-            "status": _state(State.QUEUED, State.PROCESSING, State.COMPLETED),
-            "request_id": _TEXT,
-            "metrics": _object({}, inference_time=_NUMBER),
-        },
-        status_url=_URL,
-        response_url=_URL,
-    ),
-    "Result": _object(
-        {
-            "status": _state(State.COMPLETED),
-            "request_id": _TEXT,
-            "output": _URL,
-            "images": {"type": "array", "items": _IMAGE},
-            "seed": _TEXT,
-            "prompt": _TEXT,
-            "metrics": _object(_SECONDS | _CHARGES, retry_count={"type": "integer"}),
-        },
-        warnings={"type": "array", "items": _TEXT},
-        parent_request_id=_TEXT,
-    ),
-    "Failed": _object(
-        {
-            "status": _state(State.FAILED),
-            "request_id": _TEXT,
-            "error": _TEXT,
-            "code": {"type": "string", "enum": sorted(CODES)},
-            "metrics": _object(_SECONDS),
-        },
-        moderation=_MODERATION,
-    ),
-    "Cancelled": _object({"request_id": _TEXT, "status": _state(State.QUEUED, State.PROCESSING, State.FAILED)}),
-    "Estimate": _object(
-        {
-            "cost": _NUMBER,
-            "width": _or_null({"type": "integer"}),
-            "height": _or_null({"type": "integer"}),
-            "queue_seconds": _or_null(_NUMBER),
-            "run_seconds": _or_null(_NUMBER),
-        }
-    ),
-    "History": _object(
-        {
-            "requests": {"type": "array", "items": {"$ref": "#/components/schemas/HistoryEntry"}},
-            "page": {"type": "integer"},
-            "per_page": {"type": "integer"},
-            "total": {"type": "integer"},
-        }
-    ),
-    "HistoryEntry": _object(
-        {
-            "request_id": _TEXT,
-            "status": _state(*State),
-            "created_at": _TIME,
-            "ended_at": _or_null(_TIME),
-            "cost": _NUMBER,
-            "parameters": {"type": "object"},
-            "pinned": {"type": "boolean"},
-        },
-        output=_URL,
-        parent_request_id=_TEXT,
-        error=_TEXT,
-        moderation=_MODERATION,
-        code=_TEXT,
-    ),
-    "Model": _object(
-        {
-            "id": _TEXT,
-            "object": {"const": "model"},
-            "created": {"type": "integer"},
-            "owned_by": _TEXT,
-            "price": _NUMBER,
-            "parameters": {"type": "array", "items": _object({"name": _TEXT, "type": _TEXT, "help": _TEXT})},
-            "states": {"type": "array", "items": _object({"state": _state(*State), "phrase": _TEXT})},
-            "errors": {"type": "array", "items": _object({"code": _TEXT, "status": {"type": "integer"}})},
-            "example": {"type": "object"},
-        }
-    ),
-    "Webhook": _object(
-        {"id": _TEXT, "url": _URL, "types": {"type": "array", "items": _TEXT}, "created_at": _TIME}, secret=_TEXT
-    ),
-    "Webhooks": _object({"webhooks": {"type": "array", "items": {"$ref": "#/components/schemas/Webhook"}}}),
-    "Secret": _object({"secret": _TEXT}),
-    "Delivery": _object(
-        {
-            "id": _TEXT,
-            "webhook_id": _or_null(_TEXT),
-            "event_id": {"type": "integer"},
-            "request_id": _TEXT,
-            "type": _TEXT,
-            "url": _URL,
-            "state": {"type": "string", "enum": ["pending", "delivered", "failed"]},
-            "attempts": {"type": "integer"},
-            "created_at": _TIME,
-            "last_at": _or_null(_TIME),
-            "last_status": _or_null({"type": "integer"}),
-            "last_error": _or_null(_TEXT),
-            "next_at": _or_null(_TIME),
-        }
-    ),
-    "Deliveries": _object(
-        {
-            "deliveries": {"type": "array", "items": {"$ref": "#/components/schemas/Delivery"}},
-            "page": {"type": "integer"},
-            "per_page": {"type": "integer"},
-            "total": {"type": "integer"},
-        }
-    ),
-    "Models": _object(
-        {
-            "object": {"const": "list"},
-            "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}},
-        }
-    ),
-    "Health": _object({"status": _TEXT}),
-}
 
 
 def json_schema(parameter: Parameter) -> Schema:
@@ -255,7 +91,7 @@ WEBHOOK: Schema = {
     "name": "webhook",
     "in": "query",
     "description": "Where to post the result when the request has ended.",
-    "schema": _URL,
+    "schema": URL,
 }
 EDIT: dict[str, Any] = ESTIMATE | {"parameters": [IDEMPOTENCY_KEY]}
 
@@ -267,9 +103,12 @@ def _filter(name: str, description: str, schema: Schema) -> Schema:
 HISTORY_QUERY: list[Schema] = [
     _filter("page", "From 1.", {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}),
     _filter("per_page", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
-    _filter("status", "One or more states, joined by commas.", _TEXT),
-    _filter("from", "The first day or time, ISO 8601, UTC.", _TEXT),
-    _filter("to", "The last day, or the time before which, ISO 8601, UTC.", _TEXT),
+    _filter("status", "One or more states, joined by commas.", TEXT),
+    _filter("code", "One or more error codes, joined by commas.", TEXT),
+    _filter("parent", "Made from the output of this request.", TEXT),
+    _filter("q", "Words of the prompt, in any order and case.", {"type": "string", "maxLength": 200}),
+    _filter("from", "The first day or time, ISO 8601, UTC.", TEXT),
+    _filter("to", "The last day, or the time before which, ISO 8601, UTC.", TEXT),
 ]
 
 

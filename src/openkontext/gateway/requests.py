@@ -1,5 +1,6 @@
 """Looking at a request: the bodies of its states, the same for v1's and v2's addresses."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
@@ -22,13 +23,14 @@ def unknown(request_id: str) -> Problem:
 
 
 async def state_of(services: Services, request_id: str, account_id: int) -> tuple[Job, dict[str, Any] | None]:
-    """The job, and its stored result once it ended. Raises `Problem` (404)."""
+    """The job, and its stored result once it ended, with ``source``: where its picture is. Raises `Problem` (404)."""
 
     def load() -> tuple[Job, dict[str, Any] | None] | None:
         job = services.store.job(request_id, account_id)
         if job is None:
             return None
-        return job, services.store.result(request_id) if job.state.ended else None
+        result = services.store.result(request_id) if job.state.ended else None
+        return job, result and result | {"source": services.store.source(request_id)}
 
     found = await services.watcher.cached(("job", request_id, account_id), load)
     if found is None or _is_gone(*found, services.store.clock()):
@@ -47,6 +49,27 @@ def output_url(request: Request, job: Job, result: dict[str, Any]) -> str:
     return base_url(request) + services_of(request).signer.sign(result["output"]["key"], int(job.expires_at))
 
 
+def input_url(request: Request, job: Job, source: Mapping[str, Any] | None) -> str | None:
+    """The signed address of a job's input, where that is ours to show; valid for as long as the output's.
+
+    None if it is gone, lies elsewhere, or is of a job whose result is delivered once: a reader's cache would keep it.
+    """
+    if source is None or source["kind"] != "blob" or job.retention == 0:
+        return None
+    return picture_url(request, job, source)
+
+
+def picture_url(request: Request, job: Job, source: Mapping[str, Any]) -> str:
+    """Where a job's input can be read: the URL that it came by, or the signed address of our copy."""
+    if source["kind"] == "url":
+        return str(source["url"])
+    services = services_of(request)
+    limits = services.store.settings
+    # Before the end: the last moment to which it can live.
+    last = job.created_at + limits.queue_timeout_seconds + (job.retention or limits.retention_seconds)
+    return base_url(request) + services.signer.sign(source["key"], int(job.expires_at or last))
+
+
 def light_response(request: Request, job: Job, result: dict[str, Any] | None) -> Response:
     """The answer of the status address."""
     if job.state is State.FAILED:
@@ -60,6 +83,8 @@ def full_response(request: Request, job: Job, result: dict[str, Any] | None) -> 
     """The answer of the response address: the result body, or the status body while there is none."""
     if job.state is State.COMPLETED:
         assert result is not None
-        body = wire.completed(job.id, output_url(request, job, result), result, parent_id=job.parent_id)
+        source = input_url(request, job, result["source"])
+        url = output_url(request, job, result)
+        body = wire.completed(job.id, url, result, parent_id=job.parent_id, input_url=source)
         return JSONResponse(body, headers=NO_STORE)
     return light_response(request, job, result)

@@ -45,8 +45,16 @@ class Edit:
     @property
     def parent_id(self) -> str | None:
         """The request whose output the picture is."""
+        return self._job_of("outputs")
+
+    @property
+    def sibling_id(self) -> str | None:
+        """The request whose input the picture is: what that one was made from, this one is too."""
+        return self._job_of("inputs")
+
+    def _job_of(self, kind: str) -> str | None:
         folder, _, rest = (self.blob or "").partition("/")
-        return rest.partition("/")[0] if folder == "outputs" else None
+        return rest.partition("/")[0] if folder == kind else None
 
 
 @dataclass(frozen=True)
@@ -166,8 +174,8 @@ def _enter(
     steps = edit.parameters.num_inference_steps
     return services.store.submit(
         key, edit.parameters.as_dict(), source, price=services.price, weight=steps, steps=steps, job_id=job_id,
-        idempotency=idempotency, parent_id=edit.parent_id, webhook=terms.webhook, base_url=terms.base_url,
-        accepting=not services.draining,
+        idempotency=idempotency, parent_id=edit.parent_id, sibling_id=edit.sibling_id, webhook=terms.webhook,
+        base_url=terms.base_url, accepting=not services.draining,
     )  # fmt: skip
 
 
