@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         frozenset(), "Comma-separated addresses of proxies whose X-Forwarded-Host and -Proto are believed."
     )
 
+    local_session: bool = _setting(
+        True,
+        "Whether the pages work without a key on this machine: bound to loopback, and asked for at a loopback address.",
+    )
+
     price: Decimal = _setting(Decimal("0.04"), "Credits an edit costs.", ge=0)
     local_credits: Decimal = _setting(Decimal(1000), "Credits of the account `local`, made at the first start.", ge=0)
     queue_limit: int = _setting(1000, "Requests that may wait; more are answered 503.", ge=1)

@@ -61,6 +61,27 @@ def test_a_secret_ends() -> None:
     assert [True, False] == [ending.verify(*address, now=now) for now in (99, 100)]
 
 
+def test_a_seal_is_good_for_its_purpose_and_text_alone() -> None:
+    """Not for another, whatever the parts are, nor for the address of a file."""
+    good = signer(OLD)
+    seal = good.seal("session", "7.1800000000")
+    asked = [("session", "7.1800000000"), ("sessio", "n7.1800000000"), ("session", "7.1800000001"), ("file", "\ud800")]
+    assert [True, False, False, False] == [good.is_sealed(*each, seal, 0) for each in asked]
+    assert not good.is_sealed("session", "7.1800000000", "é\ud800", 0)
+    _, expires, signature = parts(good.sign(KEY, EXPIRES))
+    message = f"{len(KEY)}:{KEY}:{expires}"
+    assert [False] * 2 == [good.is_sealed(purpose, message, signature, 0) for purpose in ("", "session")]
+    assert not good.verify(KEY, expires, good.seal("", message), 0)
+
+
+def test_a_seal_ends_with_its_secret() -> None:
+    """The newest seals, all that are still good are looked at."""
+    seal = signer(OLD).seal("session", "text")
+    rotated = Signer(lambda: [Secret(NEW), Secret(OLD, until=100)])
+    assert [True, False] == [rotated.is_sealed("session", "text", seal, now) for now in (99, 100)]
+    assert signer(NEW).seal("session", "text") == rotated.seal("session", "text")
+
+
 TAMPERED = {
     "another file": ("outputs/5f0c/2.png", "1800000000", None),
     "later": (KEY, "1800000001", None),

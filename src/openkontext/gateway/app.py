@@ -8,7 +8,25 @@ from anyio import to_thread
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from . import errors, estimate, events, files, health, history, models, openai, uploads, v1, v2, webhooks
+from . import (
+    account,
+    errors,
+    estimate,
+    events,
+    files,
+    health,
+    history,
+    keys,
+    models,
+    openai,
+    operator,
+    pages,
+    replay,
+    uploads,
+    v1,
+    v2,
+    webhooks,
+)
 from .board import Board
 from .deliverer import Deliverer
 from .headers import with_usual_headers
@@ -50,6 +68,23 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=int(services.settings.max_body_mb * 1e6))
     errors.install(app)
     # The first that matches answers: fixed paths come before those with a slug in them.
-    for module in (openai, webhooks, history, events, uploads, estimate, v1, v2, models, files, health):
+    for module in (
+        openai,
+        webhooks,
+        account,
+        keys,
+        history,
+        replay,
+        operator,
+        events,
+        uploads,
+        estimate,
+        v1,
+        v2,
+        models,
+        files,
+        health,
+        pages,
+    ):
         app.include_router(module.router)
     return app

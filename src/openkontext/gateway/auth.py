@@ -1,4 +1,4 @@
-"""Who asks, by header, and what the key may do."""
+"""Who asks, by header or the pages' cookie, and what the key may do."""
 
 import hashlib
 from typing import Literal
@@ -10,19 +10,21 @@ from openkontext.store import Key, RateLimited
 
 from .errors import refusal
 from .services import Services, services_of
+from .session import session_key
 
-Permission = Literal["edit", "history", "manage"]
+Permission = Literal["edit", "history", "manage", "operate"]
 
 
 async def authenticate(request: Request, *, poll: bool = True) -> Key:
-    """The key of the x-api-key header; it counts as a ``poll``, but for what is limited later, in a submit's order.
+    """The key of the x-api-key header, or without one of the pages' cookie.
+
+    It counts as a ``poll``, but for what is limited later, in a submit's order.
 
     Raises `Problem`: 401 when there is none, or it is wrong, expired or revoked; 429 for too many polls.
     """
-    secret = request.headers.get("x-api-key", "")
-    if not secret:
+    key = await _header_key(request) if "x-api-key" in request.headers else await session_key(request)
+    if key is None:
         raise Problem("missing_key", "Missing x-api-key in header")
-    key = await _known(request, secret, "The x-api-key is wrong, expired or revoked")
     if poll:
         count_poll(request, key)
     return key
@@ -42,6 +44,7 @@ def require(key: Key, permission: Permission) -> None:
         "edit": (key.may_edit, "make or change requests"),
         "history": (key.may_read_history, "read the history"),
         "manage": (key.may_manage, "manage the account"),
+        "operate": (key.may_operate, "operate the service: that takes a key made with --operator"),
     }[permission]
     if not allowed:
         raise Problem("forbidden", f"This key may not {what}")
@@ -61,6 +64,11 @@ def count_poll(request: Request, key: Key) -> None:
         services.polls.spend(key.id, now)
     except RateLimited as error:
         raise refusal(error, now) from None
+
+
+async def _header_key(request: Request) -> Key | None:
+    secret = request.headers["x-api-key"]
+    return await _known(request, secret, "The x-api-key is wrong, expired or revoked") if secret else None
 
 
 async def _known(request: Request, secret: str, otherwise: str) -> Key:

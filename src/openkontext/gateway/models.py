@@ -1,5 +1,6 @@
 """What there is to ask for: the one model, its parameters and its price, made from the contract; no key is needed."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -7,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from openkontext.contract import CODES, DEFAULTS, EXAMPLE_PROMPT, PARAMETERS, SLUG, Parameter, State, money
+from openkontext.store.records import Latency
 
 from .openapi import answers, errors
 from .services import Services, services_of
@@ -19,22 +21,27 @@ _CREATED = 1_750_896_000
 _EXAMPLE = {"input_image": "https://example.com/picture.png", "prompt": EXAMPLE_PROMPT} | DEFAULTS
 
 
-@router.get("/v1/models", tags=["v1"], responses={200: answers("All models", "Models"), **errors(500)})
+@router.get("/v1/models", tags=["v1"], responses={200: answers("All models", "Models"), **errors(500, 503)})
 async def models(request: Request) -> Response:
     """The models of this server, in the shape of OpenAI's list."""
-    return JSONResponse({"object": "list", "data": [describe_model(services_of(request))]})
+    return JSONResponse({"object": "list", "data": [await _described(services_of(request))]})
 
 
-@router.get("/v1/models/{slug}", tags=["v1"], responses={200: answers("The model", "Model"), **errors(404, 500)})
-@router.get("/v2/{slug}", tags=["v2"], responses={200: answers("The model", "Model"), **errors(404, 500)})
+@router.get("/v1/models/{slug}", tags=["v1"], responses={200: answers("The model", "Model"), **errors(404, 500, 503)})
+@router.get("/v2/{slug}", tags=["v2"], responses={200: answers("The model", "Model"), **errors(404, 500, 503)})
 async def model(request: Request, slug: str) -> Response:
     """The model: its parameters, states, errors and price."""
     check_slug(slug)
-    return JSONResponse(describe_model(services_of(request)))
+    return JSONResponse(await _described(services_of(request)))
 
 
-def describe_model(services: Services) -> dict[str, Any]:
-    """All that the contract says of the model, and what an edit costs here."""
+async def latency(services: Services) -> list[Latency]:
+    """The seconds that edits took here, a step and all else, by checkpoint and size. Raises StoreUnavailable."""
+    return await services.watcher.cached("latency", services.store.latencies)
+
+
+async def _described(services: Services) -> dict[str, Any]:
+    """All that the contract says of the model, what an edit costs here, and how long edits took."""
     return {
         "id": SLUG,
         "object": "model",
@@ -45,6 +52,7 @@ def describe_model(services: Services) -> dict[str, Any]:
         "states": [{"state": state.value, "phrase": state.phrase} for state in State],
         "errors": [{"code": code, "status": status, "meaning": text} for code, (status, text) in CODES.items()],
         "example": _EXAMPLE,
+        "latency": [asdict(each) for each in await latency(services)],
     }
 
 

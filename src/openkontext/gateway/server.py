@@ -1,5 +1,6 @@
 """Running the app under uvicorn, on a socket of one's own or one handed down."""
 
+import ipaddress
 import socket
 from functools import partial
 from types import FrameType
@@ -56,6 +57,11 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings, listener: socket.socket, *, wants_worker: bool = False) -> None:
     """Serve on ``listener`` until SIGTERM or SIGINT; running requests get the drain time to end."""
-    server = Server(Services.open(settings, wants_worker=wants_worker))
+    services = Services.open(settings, wants_worker=wants_worker, on_loopback=_is_on_loopback(listener))
+    server = Server(services)
     with die_with_parent():
         server.run(sockets=[listener])
+
+
+def _is_on_loopback(listener: socket.socket) -> bool:
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback

@@ -33,16 +33,19 @@ class Services:
     watcher: Watcher
     # Whether a loaded worker is part of being ready: of `serve`, not of a lone gateway that may scale to zero.
     wants_worker: bool = False
+    # Whether the listening socket is bound to this machine alone.
+    on_loopback: bool = False
     draining: bool = field(default=False)
     # When the storage last failed, by the monotonic clock.
     failed_at: float = field(default=float("-inf"))
 
     @classmethod
-    def open(cls, settings: Settings, *, wants_worker: bool = False) -> "Services":
+    def open(cls, settings: Settings, *, wants_worker: bool = False, on_loopback: bool = False) -> "Services":
         """Open the store and blobs that the settings name. Raises `CannotStart`, BlobsUnavailable, StoreUnavailable."""
         store = open_store(settings)
         signer = Signer(open_secrets(settings).secrets)
-        return cls(settings, store, Blobs.open(settings.blobs, reserve=RESERVE), signer, Watcher(store), wants_worker)
+        blobs = Blobs.open(settings.blobs, reserve=RESERVE)
+        return cls(settings, store, blobs, signer, Watcher(store), wants_worker, on_loopback)
 
     def delete_blobs(self, keys: Sequence[str]) -> None:
         """Delete what the store has doomed, and only then forget it: a crash between repeats it, never skips it.
@@ -66,6 +69,11 @@ class Services:
     def looking(self) -> CapacityLimiter:
         """The threads that look at pictures: with more at once, Python's lock would keep the event loop waiting."""
         return CapacityLimiter(2)
+
+    @cached_property
+    def rendering(self) -> CapacityLimiter:
+        """The thread that makes pages, for the same reason."""
+        return CapacityLimiter(1)
 
     @cached_property
     def image_limits(self) -> ImageLimits:

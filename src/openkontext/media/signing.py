@@ -105,6 +105,16 @@ class Signer:
         matches = [_equal(signature, _signature(secret, key, expires)) for secret in good]
         return any(matches) and now < int(expires)
 
+    def seal(self, purpose: str, text: str) -> str:
+        """A MAC of ``text``, good for this ``purpose`` alone: for no other, and for no address of a file."""
+        return _mac(self._secrets()[0].value, purpose, text)
+
+    def is_sealed(self, purpose: str, text: str, seal: str, now: float) -> bool:
+        """Whether `seal` made it, with a secret that is still good; any text is fine, none raises."""
+        good = [secret.value for secret in self._secrets() if now < secret.until]
+        matches = [_equal(seal, _mac(secret, purpose, text)) for secret in good]
+        return any(matches)
+
 
 def _fresh() -> Secret:
     return Secret(secrets.token_bytes(SECRET_BYTES))
@@ -148,6 +158,12 @@ def _signature(secret: bytes, key: str, expires: str) -> str:
     # The length in front keeps (key, expires) apart from another split of the same characters.
     message = f"{len(key)}:{key}:{expires}".encode("utf-8", "surrogatepass")
     return hmac.new(secret, message, hashlib.sha256).hexdigest()
+
+
+def _mac(secret: bytes, purpose: str, text: str) -> str:
+    # A key for each purpose, so that no text of one can be a text of another.
+    key = hmac.digest(secret, purpose.encode(), "sha256")
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def _equal(given: str, expected: str) -> bool:
