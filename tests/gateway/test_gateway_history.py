@@ -41,7 +41,7 @@ async def test_entries(gateway):
     gateway.worker.fail("blocked", "no")
     gateway.clock.advance(0.25)
     waiting = (await gateway.submit())["request_id"]
-    common = {"parameters": PARAMETERS, "pinned": False, "key_hint": gateway.secret[-4:]}
+    common = {"parameters": PARAMETERS, "seed": "7", "pinned": False, "key_hint": gateway.secret[-4:]}
     expected = [
         {"request_id": waiting, "status": "QUEUED", "created_at": "2027-01-15T08:00:10.250Z", "ended_at": None},
         {"request_id": failed, "status": "FAILED", "created_at": "2027-01-15T08:00:10.000Z"},

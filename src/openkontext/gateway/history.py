@@ -155,6 +155,8 @@ def _entry(request: Request, entry: HistoryEntry) -> dict[str, Any]:
         "ended_at": iso_or_none(job.ended_at),
         "cost": 0.0 if job.state is State.FAILED else money.wire(job.price),
         "parameters": entry.parameters,
+        # As text too: JavaScript's numbers don't hold all of its digits.
+        "seed": str(entry.parameters["seed"]),
         "pinned": job.pinned,
         "key_hint": entry.key_hint,
     }

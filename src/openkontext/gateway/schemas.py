@@ -162,6 +162,7 @@ SCHEMAS: dict[str, Schema] = {
             "ended_at": _or_null(TIME),
             "cost": NUMBER,
             "parameters": {"type": "object"},
+            "seed": TEXT,
             "pinned": BOOLEAN,
             "key_hint": TEXT,
         },
