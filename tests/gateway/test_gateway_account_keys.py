@@ -121,6 +121,7 @@ async def test_no_operators_rights(gateway):
         ("max_running", [0, False, 2.5]),
         ("max_queued", [0, "", 10**99]),
         ("expires_at", ["", 5, "tomorrow", "2027-01-15T08:00:00Z", "2020-01-01", True, "2027-02-30"]),
+        ("expires_at", ["9999-12-31T23:00:00-12:00", "9999-12-31T23:59:59.999999Z"]),
         ("retention", [-1, "60", True, 1e308, []]),
         ("may_edit", [None, 1, "true", 0]),
         ("may_manage", ["no"]),

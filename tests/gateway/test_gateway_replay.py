@@ -83,10 +83,10 @@ async def test_when_the_file_is_lost(gateway):
 
 
 async def test_of_what_is_delivered_once(gateway):
-    """Its prompt isn't kept past the end, so there is no replay; before, there is."""
-    gateway.http.headers["x-api-key"] = gateway.new_key(retention=0)
-    first = await gateway.submit()
-    await replayed(gateway, first)
+    """It is kept for that alone: another key of the account gets no copy of it, before the end or after."""
+    once = gateway.new_key(retention=0)
+    first = (await gateway.http.post(SUBMIT, json=EDIT, headers={"x-api-key": once})).json()
+    assert_error(await gateway.http.post(path(first)), 410, "result_expired")
     gateway.worker.complete()
     assert_error(await gateway.http.post(path(first)), 410, "result_expired")
 

@@ -69,6 +69,7 @@ def test_key_expires(store: Store, account: Account, clock):
         ({"retention": -1.0}, "retention must be a number of seconds, 0 or more, not -1"),
         ({"retention": math.inf}, "retention must be"),
         ({"retention": math.nan}, "retention must be"),
+        ({"expires_at": 253402300800.0}, "expires_at must be before the year 10000"),
     ],
 )
 def test_limit_that_makes_no_sense_is_refused(store: Store, account: Account, limit: dict[str, Any], problem: str):

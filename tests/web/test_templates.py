@@ -140,8 +140,9 @@ async def test_every_file_is_there(pages: dict[str, Page]) -> None:
 
 
 async def test_links_lead_to_pages(pages: dict[str, Page]) -> None:
-    """To one of ours, into the same one, or openly elsewhere."""
-    known = {*PATHS.values(), "/openapi.json"}
+    """To one of ours, to a sample, into the same one, or openly elsewhere."""
+    samples = (f"{ASSETS}samples/{sample.name}.webp" for sample in web.SAMPLES)
+    known = {*PATHS.values(), "/openapi.json", *samples}
     for name, page in pages.items():
         paths = {url.partition("#")[0].partition("?")[0] for tag, _, url in page.links if tag == "a"}
         assert {path for path in paths - {""} if not path.startswith("https://")} <= known, name

@@ -53,21 +53,24 @@ def _create(
     """Make a key and print it, alone, on standard output. It is shown this once: only its hash is stored."""
     if not label.isprintable() or len(label) > 100:
         raise typer.BadParameter("must be at most 100 printable characters", param_hint="--label")
-    key, secret = store.create_key(
-        find_account(store, account).id,
-        label=label,
-        rpm=_parsed("--rpm", _limit, rpm),
-        max_running=_parsed("--max-running", _limit, max_running),
-        max_queued=_parsed("--max-queued", _limit, max_queued),
-        expires_at=_parsed("--expires", lambda text: moment(text, store.clock()), expires),
-        retention=_parsed("--retention", _retention, retention),
-        may_edit=not no_edit,
-        may_read_history=not no_history,
-        may_disable_safety=not no_disable_safety,
-        may_manage=not no_manage,
-        may_operate=operator,
-        prompt_in_file=not no_prompt_in_file,
-    )
+    try:
+        key, secret = store.create_key(
+            find_account(store, account).id,
+            label=label,
+            rpm=_parsed("--rpm", _limit, rpm),
+            max_running=_parsed("--max-running", _limit, max_running),
+            max_queued=_parsed("--max-queued", _limit, max_queued),
+            expires_at=_parsed("--expires", lambda text: moment(text, store.clock()), expires),
+            retention=_parsed("--retention", _retention, retention),
+            may_edit=not no_edit,
+            may_read_history=not no_history,
+            may_disable_safety=not no_disable_safety,
+            may_manage=not no_manage,
+            may_operate=operator,
+            prompt_in_file=not no_prompt_in_file,
+        )
+    except ValueError as error:
+        die(str(error))
     note(f"made key {key.id} of {account}; it can't be shown again")
     typer.echo(secret)
 

@@ -47,7 +47,8 @@ async def replay(request: Request, request_id: str) -> Response:
 
 def _fields(request: Request, entry: HistoryEntry) -> dict[str, Any]:
     """What a client would have to send for the same edit. Raises `Problem` (410)."""
-    if entry.input is None or "prompt" not in entry.parameters:
+    # What is delivered once is kept for that alone: not for a copy that another key's retention would keep.
+    if entry.input is None or "prompt" not in entry.parameters or entry.job.retention == 0:
         raise _gone(entry.job.id)
     return entry.parameters | {"input_image": picture_url(request, entry.job, entry.input)}
 

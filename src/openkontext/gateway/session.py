@@ -112,7 +112,7 @@ def _sealed_key_id(services: Services, value: str) -> int | None:
     if not found:
         return None
     key_id, expires, seal = found.groups()
-    sealed = services.signer.is_sealed(_PURPOSE, f"{key_id}.{expires}", seal, now)
+    sealed = services.signer.is_sealed(_PURPOSE, f"{key_id}.{expires}", seal)
     return int(key_id) if sealed and now < int(expires) else None
 
 

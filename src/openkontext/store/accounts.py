@@ -5,6 +5,7 @@ import hmac
 import math
 import secrets
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,8 @@ from .records import Account, Key, LedgerEntry
 from .schema import accounts, jobs, keys, ledger
 
 _DAY = 86400
+# Unix seconds: what is later can't be written as a date, and no list with such a key in it could be shown.
+_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp() + _DAY - 1
 
 _ACCOUNT = [accounts.c[field.name] for field in fields(Account)]
 _KEY = [keys.c[field.name] for field in fields(Key)]
@@ -126,9 +129,12 @@ class Accounts(Database):
     ) -> tuple[Key, str]:
         """A new key and its secret, which can't be had again. What the limits mean is said at `Key`.
 
-        Raises ValueError for a limit below 1, a retention below 0, or if the account has ``most`` good keys already.
+        Raises ValueError for a limit below 1, a retention below 0, an end after the year 9999, or if the account has
+        ``most`` good keys already.
         """
         _check_limits(rpm, max_running, max_queued, retention)
+        if expires_at is not None and expires_at > _LAST:
+            raise ValueError("expires_at must be before the year 10000, UTC")
         secret = f"SG_{secrets.token_hex(16)}"
         values: dict[str, Any] = {"account_id": account_id, "hash": _digest(secret), "hint": secret[-4:]}
         values |= {"label": label, "rpm": rpm, "max_running": max_running, "max_queued": max_queued}
