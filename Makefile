@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-slow check lint types format docs nano evaluate lock audit dist clean
+.PHONY: help setup serve tools test test-slow check lint types format docs screenshots nano evaluate lock audit dist \
+	clean
 
 help:  ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,14 +50,28 @@ format: setup  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: check  ## All tests but the slow ones, in under ten minutes on two cores
+# Besides Python: the browser that the pages are tested in (CHROMIUM names another), and what their snippets call.
+TOOLS := $(if $(CHROMIUM),,chromium) curl jq openssl
+
+tools:  ## Install what the tests need besides, with apt-get, where this is root; else say how
+	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update --quiet && DEBIAN_FRONTEND=noninteractive \
+		apt-get install --quiet --yes --no-install-recommends $$missing fonts-liberation; \
+	else echo "error: the tests need$$missing; on Debian: sudo apt-get install$$missing fonts-liberation"; exit 1; fi
+
+test: check tools  ## All tests but the slow ones, in under ten minutes on two cores
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
-test-slow: setup  ## Chaos and soak tests
+test-slow: setup tools  ## Chaos and soak tests
 	$(BIN)/python -m pytest -m slow
 
 docs: setup  ## Rewrite the tables of the docs from the code
 	$(BIN)/python docs/tables.py
+
+screenshots: setup tools  ## Take the pictures of the pages in docs/images anew
+	$(BIN)/python -m docs.screenshots
 
 nano: setup  ## Train nano from nothing (hours on a CPU), evaluate it and write checkpoints/nano
 	$(BIN)/python -m training.make_nano
