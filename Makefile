@@ -64,8 +64,9 @@ tools:  ## Install what the tests need besides, with apt-get, where this is root
 test: check tools  ## All tests but the slow ones, in under ten minutes on two cores
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
-test-slow: setup tools  ## Chaos and soak tests
-	$(BIN)/python -m pytest -m slow
+test-slow: setup tools  ## Chaos and soak tests, and most of the pages'
+	$(BIN)/python -m pytest -m slow --ignore tests/browser
+	$(BIN)/python -m pytest -m slow tests/browser --numprocesses 2 --dist loadfile
 
 docs: setup  ## Rewrite the tables of the docs from the code
 	$(BIN)/python docs/tables.py

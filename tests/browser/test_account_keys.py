@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.account import WORDS, answer, rows, section
 from tests.browser.conftest import Open
 from tests.browser.kit import Log, new_key
 from tests.service import Service
+
+pytestmark = pytest.mark.slow
 
 SECRET = re.compile(r"SG_[0-9a-f]{32}")
 

@@ -4,6 +4,7 @@ import re
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from openkontext.store import Store
@@ -12,6 +13,8 @@ from tests.browser.conftest import Open
 from tests.browser.edits import Past
 from tests.browser.kit import Log, held, new_key, sign_in
 from tests.service import Service
+
+pytestmark = pytest.mark.slow
 
 
 def cells(figure: Locator) -> list[list[str]]:

@@ -12,6 +12,8 @@ from tests.browser.edits import Past
 from tests.browser.kit import held, new_key
 from tests.service import Service, eventually
 
+pytestmark = pytest.mark.slow
+
 
 def shows(image: Locator) -> None:
     """The picture is there, and not only its frame."""

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 from standardwebhooks import Webhook
 
@@ -10,6 +11,8 @@ from tests.browser.conftest import Open
 from tests.browser.edits import Past
 from tests.browser.kit import Log
 from tests.receivers import receiving
+
+pytestmark = pytest.mark.slow
 
 
 def add(page: Page, url: str) -> None:

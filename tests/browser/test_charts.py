@@ -8,6 +8,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Open
 
+pytestmark = pytest.mark.slow
+
 IMPORT = "const module = (name) => import(`${document.documentElement.dataset.assets}/js/${name}.js`);"
 DRAW = f"""async ([kind, options]) => {{
   {IMPORT}

@@ -12,6 +12,8 @@ from tests.browser.conftest import Open
 from tests.browser.kit import PHONE, axe, both_schemes, fits, tab_to
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def docs(open_page: Open) -> Page:

@@ -12,6 +12,8 @@ from tests.browser.troubles import Trouble
 from tests.chaos.edits import follow, submit
 from tests.service import Service, eventually
 
+pytestmark = pytest.mark.slow
+
 WRONG = {
     "console error": "console.error('broken')",
     "exception": "setTimeout(() => { throw new Error('broken'); })",

@@ -15,6 +15,8 @@ from tests.browser.programs import set_playground
 from tests.chaos.edits import follow, submit
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 PATH = f"/models/{SLUG}"
 Open = Callable[..., Page]
 

@@ -14,6 +14,8 @@ from tests.browser.kit import DARK, PHONE, axe, both_schemes, broken_picture, fi
 from tests.browser.playground import choose, part, stored
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = [parameter for parameter in PARAMETERS if not parameter.required]
 
 

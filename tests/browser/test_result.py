@@ -13,6 +13,8 @@ from tests.browser.kit import DARK, PHONE, STILL, axe, both_schemes, fits, held
 from tests.browser.playground import choose, expect_state, part, quickly, run, shown_request
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shown(open_page: Open, past: Past) -> Page:

@@ -19,6 +19,8 @@ from tests.browser.programs import LANGUAGES, NODE, Programs, printed, set_playg
 from tests.receivers import receiving
 from tests.service import Service, eventually
 
+pytestmark = pytest.mark.slow
+
 # What a shell, a string literal, a template and a form could take for something else than text.
 PROMPT = """-it's "so" \\ \\n $(touch pwned) `touch pwned` ${HOME} %s {0} <b>&amp;</b> */ // # ; | 'a' + 'b'
 @/etc/passwd \u202etxet\u202c \ufeff\u2028 🐯 ünï"""
