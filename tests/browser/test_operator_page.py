@@ -16,6 +16,8 @@ from tests.browser.kit import PHONE, Log, axe, both_schemes, fits, held, new_key
 from tests.chaos.edits import follow, submit
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 # `own_service` comes before `open_page` among the fixtures: what is set up last is closed first, and a page that still
 # looks every two seconds would find the server gone.
 WORDS = "<img src=x onerror=alert(1)> & \"quotes\" 'too'"
