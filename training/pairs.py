@@ -15,9 +15,9 @@ from training.scenarios import Edit
 # How often each family is drawn: by pairs alone, backgrounds would take three quarters and each style one percent.
 # A short run learns few families well: those that nano must do first have the most.
 WEIGHTS = {
-    "background": 24, "plain background": 9, "snow": 6, "black_and_white": 4, "blur": 7, "darker": 7, "night": 3,
-    "brighter": 7, "sepia": 4, "sketch": 4, "negative": 6, "fog": 3, "pixel_art": 3, "rain": 4, "clear": 9,
-    "recolour": 12, "remove": 9, "add": 9,
+    "background": 26, "plain background": 7, "snow": 3, "black_and_white": 3, "blur": 3, "darker": 3, "night": 2,
+    "brighter": 3, "sepia": 6, "sketch": 2, "negative": 3, "fog": 2, "pixel_art": 2, "rain": 2, "clear": 11,
+    "recolour": 14, "remove": 14, "add": 12,
 }  # fmt: skip
 # Nothing asked for, nothing changed: what guidance 0 does too.
 EMPTY_PROMPTS = 0.05
