@@ -12,6 +12,8 @@ from tests.browser.kit import PHONE, axe, both_schemes, fits, tab_to
 from tests.receivers import receiving
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 PARTS = ("overview", "requests", "keys", "webhooks")
 # The sum of the shifts that nobody asked for (web.dev/cls); below 0.1 is called good.
 SHIFTS = """() => new Promise((done) => {

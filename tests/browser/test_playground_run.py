@@ -147,6 +147,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", REFUSED)
 def test_what_is_refused_is_said_above_run(trouble: Make, open_page: Open, log: Log, code: str) -> None:
     """The result stays as it was, and Run is there again."""
@@ -177,6 +178,7 @@ def test_a_limit_counts_down(trouble: Make, open_page: Open, log: Log) -> None:
 FAILED = ["blocked", "cancelled", "inference_failed", "queue_timeout", "worker_lost"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", FAILED)
 def test_what_fails_is_said_in_the_result(trouble: Make, open_page: Open, code: str) -> None:
     """With its code, and Run is there again."""
@@ -203,6 +205,7 @@ def test_a_picture_that_cannot_be_fetched_is_said_at_the_picture_too(page: Page)
     expect(part(page, "input-error")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone(trouble: Make, open_page: Open, log: Log) -> None:
     """Said above Run; once it is back, the same press works."""
     log.allow("ERR_CONNECTION_REFUSED")

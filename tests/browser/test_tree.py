@@ -12,6 +12,8 @@ from tests.browser.kit import DARK, PHONE, Log, axe, both_schemes, fits, held, n
 from tests.browser.playground import expect_state, part, quickly, run, shown_request
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 # What is nested in what, read off the lists: the prompts, each with those of its children.
 _NESTED = """(list) => {
   const read = (list) => [...list.children].map((item) => [

@@ -10,6 +10,8 @@ from tests.browser.kit import DARK, PHONE, axe, both_schemes, fits, held
 from tests.browser.playground import expect_state, part, quickly, run
 from tests.service import Service
 
+pytestmark = pytest.mark.slow
+
 
 def tiles(page: Page, state: str, count: int) -> Locator:
     """All tiles, once so many are in a state."""
