@@ -99,7 +99,7 @@ async def test_the_secret_is_replaced_while_it_runs(gateway):
     SecretFile(gateway.services.settings.data / "secret").rotate(gateway.clock(), lambda: gateway.clock() + 1800)
     again = (await gateway.http.get(f"/v2/requests/{body['request_id']}")).json()
     renewed = (await gateway.http.post("/upload-asset", files={"a": PICTURE})).json()["urls"][0]
-    assert {"output": again["output"], "images": again["images"]} == {
+    assert {name: again[name] for name in ("input", "output", "images")} == {
         name: again[name] for name in body if body[name] != again[name]
     }
     assert upload.partition("?")[0] == renewed.partition("?")[0]

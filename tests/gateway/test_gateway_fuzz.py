@@ -32,6 +32,18 @@ OPERATIONS = [
     ("GET", "/v2/requests/{request_id}/status"),
     ("DELETE", "/v2/requests/{request_id}"),
     ("GET", "/v2/requests/{request_id}/events"),
+    ("POST", "/v2/requests/{request_id}/replay"),
+    ("GET", "/v2/account"),
+    ("GET", "/v2/account/ledger"),
+    ("GET", "/v2/account/usage"),
+    ("GET", "/v2/account/keys"),
+    ("POST", "/v2/account/keys"),
+    ("DELETE", "/v2/account/keys/{key_id}"),
+    ("GET", "/v2/operator"),
+    ("POST", "/v2/operator/drain"),
+    ("POST", "/v2/operator/resume"),
+    ("POST", "/v2/operator/workers/{worker_id}/drain"),
+    ("POST", "/v2/operator/workers/{worker_id}/resume"),
     ("GET", "/v2/webhooks"),
     ("POST", "/v2/webhooks"),
     ("DELETE", "/v2/webhooks/{webhook_id}"),
@@ -89,16 +101,19 @@ def check(response: httpx.Response, documented: dict[str, Any], path: str) -> No
         assert_error(response, response.status_code, response.json()["code"])
 
 
-def places(live: Live) -> list[dict[str, str]]:
+def places(live: Live) -> list[dict[str, Any]]:
     """What is there, by the names that paths have for it: one of each request."""
     store = live.services.store
     [delivery, *_], _ = store.deliveries(live.account.id)
     [webhook] = store.endpoints(live.account.id)
-    common = {"slug": SLUG, "webhook_id": webhook.id, "delivery_id": delivery.id}
+    key, _ = store.create_key(live.account.id)
+    store.report_worker("worker", state="ready")
+    common = {"slug": SLUG, "webhook_id": webhook.id, "delivery_id": delivery.id, "key_id": key.id}
+    common["worker_id"] = "worker"
     return [common | {"request_id": entry.job.id} for entry in store.history(live.account.id).entries]
 
 
-def aim(live: Live, case: Any, there: dict[str, str]) -> None:
+def aim(live: Live, case: Any, there: dict[str, Any]) -> None:
     """Point it to something that is there: by chance nearly every path, key and picture leads nowhere."""
     case.path_parameters |= {name: there[name] for name in case.path_parameters}
     case.headers["x-api-key"] = live.secret
@@ -109,7 +124,7 @@ def aim(live: Live, case: Any, there: dict[str, str]) -> None:
         case.body |= {name: images[name] for name in set(images) & set(case.body)}
 
 
-def explore(live: Live, operation: Any, mode: GenerationMode, places: list[dict[str, str]]) -> None:
+def explore(live: Live, operation: Any, mode: GenerationMode, places: list[dict[str, Any]]) -> None:
     """Send what an operation's description allows, or what it doesn't, half the time to where something is."""
 
     @settings(
@@ -121,7 +136,7 @@ def explore(live: Live, operation: Any, mode: GenerationMode, places: list[dict[
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode), there=st.sampled_from(places), known=st.booleans())
-    def ask(case: Any, there: dict[str, str], known: bool) -> None:
+    def ask(case: Any, there: dict[str, Any], known: bool) -> None:
         if known:
             aim(live, case, there)
         check(send(live, case), operation.definition.raw["responses"], operation.path)
