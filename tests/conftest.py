@@ -8,7 +8,7 @@ import pytest
 
 # Before anything imports huggingface_hub, which reads it once.
 os.environ["HF_HUB_OFFLINE"] = "1"
-# Two threads, unless two processes run tests side by side: they would wait for each other.
+# Two threads, unless processes run tests side by side: they would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 

@@ -1,12 +1,13 @@
 """What holds of every page: it is small, quick to be read, fits, and stands still."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page
 
 from openkontext.contract import SLUG
-from tests.browser.kit import PHONE, STILL, WIDE, fits, new_key
+from tests.browser.edits import Past
+from tests.browser.kit import PHONE, STILL, WIDE, fits
 from tests.service import Service
 
 pytestmark = pytest.mark.slow
@@ -33,10 +34,13 @@ Open = Callable[..., Page]
 ON_EACH = pytest.mark.parametrize("path", PATHS)
 
 
-@pytest.fixture
-def operator(service: Service) -> str:
-    """A key that may see every page."""
-    return new_key(service, may_operate=True)
+@pytest.fixture(scope="module")
+def operator(service: Service) -> Iterator[str]:
+    """A key that may see every page, of an account with two edits whatever other tests have made."""
+    past = Past(service, "of every page", may_operate=True)
+    past.edit("make it night", of=past.edit("make it snow"))
+    yield past.key
+    past.client.close()
 
 
 def quiet(page: Page) -> Page:

@@ -15,10 +15,10 @@ from openkontext.store.accounts import Overview
 from openkontext.store.history import DayUsage
 from openkontext.store.ledger import Booked
 
-from .auth import authenticate, require
+from .auth import authenticate, permitted
 from .keys import key_body
 from .openapi import KEY, answers, errors
-from .requests import NO_STORE
+from .requests import NO_STORE, page_of
 from .services import services_of
 from .times import day, iso
 
@@ -50,12 +50,10 @@ async def ledger(
     per_page: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Response:
     """Every change of the balance: grants, prices held at a submit, then taken, or released for what failed."""
-    key = await authenticate(request)
-    require(key, "history")
+    key = await permitted(request, "history")
     store = services_of(request).store
     booked, total = await to_thread.run_sync(lambda: store.ledger_page(key.account_id, page=page, per_page=per_page))
-    body = {"entries": [_entry(each) for each in booked], "page": page, "per_page": per_page, "total": total}
-    return JSONResponse(body, headers=NO_STORE)
+    return page_of("entries", [_entry(each) for each in booked], page=page, per_page=per_page, total=total)
 
 
 @router.get(
@@ -69,8 +67,7 @@ async def usage(
     last: Annotated[str | None, Query(alias="to", description="The last day, UTC; today, if left out.")] = None,
 ) -> Response:
     """What the account's requests came to, by the UTC day of their submit: 30 days if none are named, 366 at most."""
-    key = await authenticate(request)
-    require(key, "history")
+    key = await permitted(request, "history")
     store = services_of(request).store
     begin, end = read_days(first, last, datetime.fromtimestamp(store.clock(), UTC).date())
     days = await to_thread.run_sync(store.daily_usage, key.account_id, begin, end)

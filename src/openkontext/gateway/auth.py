@@ -30,6 +30,13 @@ async def authenticate(request: Request, *, poll: bool = True) -> Key:
     return key
 
 
+async def permitted(request: Request, permission: Permission, *, poll: bool = True) -> Key:
+    """The key of the request (`authenticate`), if it has the permission (`require`). Raises `Problem`."""
+    key = await authenticate(request, poll=poll)
+    require(key, permission)
+    return key
+
+
 async def bearer(request: Request) -> Key:
     """The key of ``Authorization: Bearer …``, for the one route where clients send it so. Raises `Problem` (401)."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")

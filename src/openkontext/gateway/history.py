@@ -6,15 +6,14 @@ from typing import Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from openkontext.contract import CODES, InvalidParameters, State, money
 from openkontext.store import HistoryEntry, Job
 
-from .auth import authenticate, require
+from .auth import permitted
 from .openapi import HISTORY_QUERY, KEY, POLL_ERRORS, answers, errors
-from .requests import NO_STORE, full_response, input_url, output_url, state_of
+from .requests import full_response, input_url, output_url, page_of, state_of
 from .services import services_of
 from .times import iso, iso_or_none, span
 
@@ -35,13 +34,11 @@ _MOST_WORDS = 10
 )
 async def history(request: Request) -> Response:
     """The account's requests, also those whose results have expired."""
-    key = await authenticate(request)
-    require(key, "history")
+    key = await permitted(request, "history")
     query = read_query(request.query_params.multi_items())
     page = await to_thread.run_sync(lambda: services_of(request).store.history(key.account_id, **query))
     entries = [_entry(request, each) for each in page.entries]
-    body = {"requests": entries, "page": query["page"], "per_page": query["per_page"], "total": page.total}
-    return JSONResponse(body, headers=NO_STORE)
+    return page_of("requests", entries, page=query["page"], per_page=query["per_page"], total=page.total)
 
 
 @router.post("/v2/requests/{request_id}/pin", openapi_extra=KEY, responses={
@@ -61,8 +58,7 @@ async def unpin(request: Request, request_id: str) -> Response:
 
 
 async def _set_pin(request: Request, request_id: str, *, pinned: bool) -> Response:
-    key = await authenticate(request)
-    require(key, "edit")
+    key = await permitted(request, "edit")
     services = services_of(request)
     change = services.store.pin if pinned else services.store.unpin
     changed = await to_thread.run_sync(change, request_id, key.account_id)

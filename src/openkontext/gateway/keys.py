@@ -17,10 +17,10 @@ from starlette.responses import Response
 from openkontext.contract import InvalidParameters, Problem
 from openkontext.store import Key, Store
 
-from .auth import authenticate, require
+from .auth import permitted
 from .body import read_fields
 from .openapi import KEY, answers, errors
-from .requests import NO_STORE
+from .requests import NO_STORE, page_of
 from .schemas import BOOLEAN, TEXT, TIME
 from .services import services_of
 from .times import iso, iso_or_none, span
@@ -71,11 +71,10 @@ async def keys(
     per_page: Annotated[int, Query(ge=1, le=100)] = 100,
 ) -> Response:
     """The account's keys by their last four characters, revoked and expired ones behind the others, newest first."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     store = services_of(request).store
     found, total = await to_thread.run_sync(lambda: store.key_page(key.account_id, page=page, per_page=per_page))
-    body = {"keys": [key_body(each) for each in found], "page": page, "per_page": per_page, "total": total}
-    return JSONResponse(body, headers=NO_STORE)
+    return page_of("keys", [key_body(each) for each in found], page=page, per_page=per_page, total=total)
 
 
 @router.post(
@@ -86,7 +85,7 @@ async def keys(
 )
 async def create(request: Request) -> Response:
     """Make a key of the account that may as much as this one, or less."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     fields, _ = await read_fields(request)
     store = services_of(request).store
     wanted = Grant(key, store.clock(), store.settings.retention_seconds).read(fields)
@@ -107,7 +106,7 @@ async def create(request: Request) -> Response:
 )
 async def revoke(request: Request, key_id: str) -> Response:
     """Revoke a key at once, on every gateway; requests that it has submitted go on."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     await to_thread.run_sync(_revoke, services_of(request).store, key, key_id)
     return Response(status_code=204)
 
@@ -207,12 +206,6 @@ def _revoke(store: Store, key: Key, key_id: str) -> None:
     if other.may_operate and not key.may_operate:
         raise Problem("forbidden", "This key may not revoke an operator's key")
     store.revoke_key(other.id)
-
-
-async def _manager(request: Request) -> Key:
-    key = await authenticate(request)
-    require(key, "manage")
-    return key
 
 
 def _least(usual: int | None, own: int | None) -> int | None:

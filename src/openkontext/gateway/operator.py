@@ -16,7 +16,7 @@ from openkontext.contract import CODES, Problem
 from openkontext.store import Key, WorkerRow
 from openkontext.store.operations import HOURS, Failure, Held, Hour, Spread
 
-from .auth import authenticate, require
+from .auth import permitted
 from .health import is_alive
 from .openapi import KEY, answers, errors
 from .requests import NO_STORE
@@ -37,7 +37,7 @@ _ALL = {202: answers("The workers; busy ones end their edits first", "Workers"),
 )
 async def overview(request: Request) -> Response:
     """Workers, queue, and what the last day came to, of all accounts."""
-    await _operator(request)
+    await permitted(request, "operate")
     return JSONResponse(await to_thread.run_sync(_overview, services_of(request)), headers=NO_STORE)
 
 
@@ -65,19 +65,13 @@ async def resume(request: Request, worker_id: str) -> Response:
     return await _change_one(request, worker_id, drain=False)
 
 
-async def _operator(request: Request) -> Key:
-    key = await authenticate(request)
-    require(key, "operate")
-    return key
-
-
 async def _change_all(request: Request, *, drain: bool) -> Response:
-    key = await _operator(request)
+    key = await permitted(request, "operate")
     return JSONResponse({"workers": await _changed(request, key, None, drain=drain)}, 202, headers=NO_STORE)
 
 
 async def _change_one(request: Request, worker_id: str, *, drain: bool) -> Response:
-    key = await _operator(request)
+    key = await permitted(request, "operate")
     found = await _changed(request, key, worker_id, drain=drain)
     if not found:
         raise Problem("not_found", f"There is no worker {worker_id!r}; one that was started anew has a new name")

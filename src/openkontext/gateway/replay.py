@@ -11,7 +11,7 @@ from openkontext.contract import Problem, wire
 from openkontext.store import HistoryEntry
 
 from .addresses import base_url
-from .auth import authenticate, require
+from .auth import permitted
 from .limits import accepted_headers
 from .openapi import IDEMPOTENCY_KEY, KEY, SUBMIT_ERRORS, answers
 from .requests import picture_url, unknown
@@ -28,8 +28,7 @@ router = APIRouter(tags=["v2"])
 )
 async def replay(request: Request, request_id: str) -> Response:
     """Submit a request of the account once more, as long as its picture and its prompt are there."""
-    key = await authenticate(request, poll=False)
-    require(key, "edit")
+    key = await permitted(request, "edit", poll=False)
     entry = await to_thread.run_sync(services_of(request).store.entry, request_id, key.account_id)
     if entry is None:
         raise unknown(request_id)

@@ -70,6 +70,11 @@ def picture_url(request: Request, job: Job, source: Mapping[str, Any]) -> str:
     return base_url(request) + services.signer.sign(source["key"], int(job.expires_at or last))
 
 
+def page_of(name: str, items: list[dict[str, Any]], *, page: int, per_page: int, total: int) -> Response:
+    """The answer of a list that is read by pages: one of them, and how long all of it is."""
+    return JSONResponse({name: items, "page": page, "per_page": per_page, "total": total}, headers=NO_STORE)
+
+
 def light_response(request: Request, job: Job, result: dict[str, Any] | None) -> Response:
     """The answer of the status address."""
     if job.state is State.FAILED:

@@ -21,7 +21,7 @@ from openkontext.media.images import ImageLimits, inspect
 from openkontext.store import Upload
 
 from .addresses import base_url
-from .auth import authenticate, require
+from .auth import permitted
 from .body import read_fields
 from .forms import form_parts, is_form
 from .limits import iso
@@ -79,8 +79,7 @@ class _Picture:
 )
 async def upload(request: Request) -> Response:
     """Keep pictures and answer their addresses, in the order given; one bad picture refuses all."""
-    key = await authenticate(request)
-    require(key, "edit")
+    key = await permitted(request, "edit")
     services = services_of(request)
     async with _files(request, services.image_limits) as files:
         checked = await to_thread.run_sync(_check, files, services.image_limits, limiter=services.looking)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from openkontext.contract import State, wire
 
 from .addresses import base_url
-from .auth import authenticate, require
+from .auth import authenticate, permitted
 from .limits import accepted_headers
 from .openapi import EDIT, FAILED, KEY, POLL_ERRORS, SUBMIT_ERRORS, WEBHOOK, Responses, answers, errors
 from .requests import full_response, light_response, state_of, unknown
@@ -70,8 +70,7 @@ async def result(request: Request, request_id: str) -> Response:
 )
 async def cancel_or_erase(request: Request, request_id: str) -> Response:
     """Cancel a request that waits or runs (202), or erase an ended one with its files (204)."""
-    key = await authenticate(request)
-    require(key, "edit")
+    key = await permitted(request, "edit")
     services = services_of(request)
     outcome = await to_thread.run_sync(services.store.cancel, request_id, key.account_id)
     if outcome is None:

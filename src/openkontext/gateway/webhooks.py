@@ -18,12 +18,12 @@ from openkontext.store import Endpoint, Event, Key, StoreUnavailable
 from openkontext.store.events import TYPES
 from openkontext.store.outbox import LoggedDelivery
 
-from .auth import authenticate, require, still_good
+from .auth import permitted, still_good
 from .body import read_fields
 from .limits import iso
 from .messages import signed, text
 from .openapi import KEY, answers, errors
-from .requests import NO_STORE
+from .requests import NO_STORE, page_of
 from .services import Services, services_of
 from .sse import HEARTBEAT, RECONNECT_MS, EventStream
 
@@ -75,7 +75,7 @@ def policy_of(settings: Settings) -> Policy:
 @router.get("/v2/webhooks", openapi_extra=KEY, responses={200: answers("All of them", "Webhooks"), **_ERRORS})
 async def endpoints(request: Request) -> Response:
     """The account's webhooks, oldest first."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     found = await to_thread.run_sync(services_of(request).store.endpoints, key.account_id)
     return _answer({"webhooks": [_endpoint(each) for each in found]})
 
@@ -88,7 +88,7 @@ async def endpoints(request: Request) -> Response:
 )
 async def create(request: Request) -> Response:
     """Post the account's events to a URL from now on."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     fields, _ = await read_fields(request)
     services = services_of(request)
     url, types = _wanted(fields, services.settings)
@@ -107,7 +107,7 @@ async def create(request: Request) -> Response:
 )
 async def delete(request: Request, webhook_id: str) -> Response:
     """Remove a webhook; what was still to be posted to it is not."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     if not await to_thread.run_sync(services_of(request).store.delete_endpoint, key.account_id, webhook_id):
         raise _unknown(webhook_id)
     return Response(status_code=204)
@@ -118,7 +118,7 @@ async def delete(request: Request, webhook_id: str) -> Response:
 )
 async def account_secret(request: Request) -> Response:
     """What signs the events that are posted to `?webhook=` of a request, and those of `/v2/webhooks/events`."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     secret = await to_thread.run_sync(services_of(request).store.webhook_secret, key.account_id)
     return _answer({"secret": secret})
 
@@ -130,7 +130,7 @@ async def account_secret(request: Request) -> Response:
 )
 async def secret(request: Request, webhook_id: str) -> Response:
     """What signs the events that are posted to a webhook."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     found = await to_thread.run_sync(services_of(request).store.endpoints, key.account_id)
     for endpoint in found:
         if endpoint.id == webhook_id:
@@ -150,14 +150,12 @@ async def deliveries(
     webhook_id: str | None = None,
 ) -> Response:
     """What was posted, or is to be, and what became of it."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     store = services_of(request).store
     found, total = await to_thread.run_sync(
         lambda: store.deliveries(key.account_id, page=page, per_page=per_page, endpoint_id=webhook_id)
     )
-    return _answer(
-        {"deliveries": [_delivery(each) for each in found], "page": page, "per_page": per_page, "total": total}
-    )
+    return page_of("deliveries", [_delivery(each) for each in found], page=page, per_page=per_page, total=total)
 
 
 @router.post(
@@ -168,7 +166,7 @@ async def deliveries(
 )
 async def redeliver(request: Request, delivery_id: str) -> Response:
     """Post an event to a receiver once more."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     return _answer(await to_thread.run_sync(_redeliver, services_of(request), key.account_id, delivery_id), 202)
 
 
@@ -184,7 +182,7 @@ async def redeliver(request: Request, delivery_id: str) -> Response:
 )
 async def events(request: Request, after: Annotated[int | None, Query(ge=0, le=_LAST_ID)] = None) -> Response:
     """Follow the account's events, each signed with the account's secret: from now on, or after one that is known."""
-    key = await _manager(request)
+    key = await permitted(request, "manage")
     store = services_of(request).store
     after = _last_seen(request, after)
     if after is None:
@@ -224,12 +222,6 @@ def _message(services: Services, event: Event, secret: str) -> bytes:
     body = text(services, event)
     data = {"headers": signed(event, body, secret, services.store.clock()), "body": body}
     return format_sse_event(event=event.type, data_str=json.dumps(data), id=str(event.id))
-
-
-async def _manager(request: Request) -> Key:
-    key = await authenticate(request)
-    require(key, "manage")
-    return key
 
 
 def _wanted(fields: Mapping[str, Any], settings: Settings) -> tuple[str, list[str]]:
