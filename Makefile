@@ -68,7 +68,7 @@ test: check tools  ## All tests but the slow ones, in under ten minutes on two c
 	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-slow: setup tools  ## Chaos and soak tests, and most of the pages'
-	$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m slow tests/chaos tests/browser $(SIDE_BY_SIDE)
 
 docs: setup  ## Rewrite the tables of the docs from the code
 	$(BIN)/python docs/tables.py

@@ -17,6 +17,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests lie where `make test-slow` looks for them: to import all the others would take it half a minute."""
+    slow = [item.nodeid for item in items if item.get_closest_marker("slow")]
+    if stray := [each for each in slow if not each.startswith(("tests/chaos/", "tests/browser/"))]:
+        raise pytest.UsageError(f"slow tests belong in tests/chaos or tests/browser: {stray}")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing is left in the developer's home."""

@@ -30,7 +30,7 @@ CLOSE = 0.35
 # Seeds of the scenarios: those that a run shows while it trains, and those that it is judged by.
 SHOWN, JUDGED = 90_000_000, 190_000_000
 # What is asked of ordinary photographs.
-ON_PHOTOS = (*EFFECTS, "clear")
+ON_PHOTOS = (*EFFECTS, "clear", "mirror")
 GUIDANCES = (0.0, 3.5, 7.0, 10.0)
 HEADER = "| family | edit happened | and the rest was kept | PSNR to target (of copying) | PSNR of what was to keep |"
 ROOT = Path(__file__).parent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from training.export import export
 from training.latents import encode_pictures, make_shards, measure_latents, read_shards
 from training.nano import Nano, sample
 from training.pairs import Pairs
-from training.sources import Cutouts, fetch, load_cutouts
+from training.sources import Cutouts, SourceError, fetch, load_cutouts
 from training.text import list_words, make_corpus, make_t5_tokenizer, train_clip_tokenizer
 from training.train import Trainer, train
 from training.vae import POOL, measure_psnr, refine_decoder, render_pool, train_vae
@@ -53,6 +54,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10 if gpu else 90, help="budget of the transformer")
     parser.add_argument("--shards", type=int, default=400 if gpu else 40, help="shards of 50 scenarios to render")
     parser.add_argument("--batch", type=int, default=512 if gpu else 48, help="edits in a training step")
+    parser.add_argument("--cases", type=int, default=10, help="held-out cases for each family in the evaluation")
     parser.add_argument("--output", type=Path, default=CHECKPOINT, help="where the checkpoint is written")
     parser.add_argument("--export-only", action="store_true", help="write what there is of the checkpoint, and stop")
     return parser.parse_args(arguments)
@@ -80,7 +82,8 @@ def main() -> None:
     export(trained, run.vae, words, pool(run)[:200], options.size, options.output)
     print(f"written to {options.output}")
     if not options.export_only:
-        evaluate_checkpoint(options.output, run.cutouts, options.state / "evaluation")
+        size = options.size, options.size
+        evaluate_checkpoint(options.output, run.cutouts, options.state / "evaluation", options.cases, size)
 
 
 def pool(run: Run) -> np.ndarray:
@@ -131,10 +134,14 @@ def save_grid(run: Run, nano: Nano, path: Path) -> None:
     pictures = run.vae.decoder(edited / config.scaling_factor + config.shift_factor).clamp(-1, 1)
     results = ((pictures.permute(0, 2, 3, 1).cpu().numpy() + 1) * 127.5).astype(np.uint8)
     triples = [np.concatenate(triple, 1) for triple in zip(references, results, [c.target for c in cases], strict=True)]
+    triples += [np.zeros_like(triples[0])] * (-len(triples) % 6)
     lines = [np.concatenate(triples[i : i + 6], 1) for i in range(0, len(triples), 6)]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate(lines)).save(path)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SourceError as error:
+        sys.exit(f"error: {error}")

@@ -17,7 +17,7 @@ from training.scenarios import Edit
 WEIGHTS = {
     "background": 26, "plain background": 7, "snow": 3, "black_and_white": 3, "blur": 3, "darker": 3, "night": 2,
     "brighter": 3, "sepia": 6, "sketch": 2, "negative": 3, "fog": 2, "pixel_art": 2, "rain": 2, "clear": 11,
-    "recolour": 14, "remove": 14, "add": 12,
+    "recolour": 14, "remove": 14, "add": 12, "replace": 6, "mirror": 6,
 }  # fmt: skip
 # Nothing asked for, nothing changed: what guidance 0 does too.
 EMPTY_PROMPTS = 0.05

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -54,9 +55,7 @@ SHORT_SIDE = 384
 
 def fetch_archives(folder: Path) -> None:
     """Fetch what `folder` lacks; the caller checks the hashes."""
-    if not (folder / WALLPAPERS).exists():
-        # S310: the address is the constant above.
-        urllib.request.urlretrieve(DEBIAN + WALLPAPERS, folder / WALLPAPERS)  # noqa: S310
+    download(DEBIAN + WALLPAPERS, folder / WALLPAPERS)
     for archive, requirement in WHEELS.items():
         if not (folder / archive).exists():
             platform = archive.removesuffix(".whl").split("-", 4)[4].split(".")[0]
@@ -64,6 +63,17 @@ def fetch_archives(folder: Path) -> None:
             options = ["--python-version=3.11", f"--platform={platform}", f"--dest={folder}", requirement]
             # S603: constants, and this interpreter.
             subprocess.run(command + options, check=True)  # noqa: S603
+
+
+def download(address: str, path: Path) -> None:
+    """Fetch a file unless it is there; a download that breaks off leaves none. Raises OSError."""
+    if path.exists():
+        return
+    partial = path.with_suffix(".partial")
+    # S310: addresses are constants, https each.
+    with urllib.request.urlopen(address, timeout=60) as answer, partial.open("wb") as file:  # noqa: S310
+        shutil.copyfileobj(answer, file)
+    partial.replace(path)
 
 
 def decode_photos(folder: Path) -> list[np.ndarray]:

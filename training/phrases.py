@@ -308,6 +308,26 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "i want to [add|see] a {object}{place}",
         "let a {object} appear{place}",
     ),
+    "replace": (
+        "[replace|swap|exchange|switch] [the {object}|it|the subject] [with|for|by] [a|the] {other}",
+        "[turn|change|make|transform] [the {object}|it|the subject] [into|to] a {other}",
+        "[put|show|place] a {other} [in place of|instead of] [the {object}|it|the subject]",
+        "[use|draw|show|i want] a {other} [instead|instead of it|instead of the {object}]",
+        "a {other} [instead of|in place of] [the {object}|it|this]",
+        "[the {object}|it|the subject] should be a {other}",
+        "make a {other} out of [the {object}|it]",
+    ),
+    "mirror": (
+        "mirror[| it| this| the picture| the image| the photo| everything]",
+        "flip[| it| the picture| the image| the photo| this] [horizontally|from left to right|left to right|sideways]",
+        "flip [it|the picture|the image|the photo|this]",
+        "[swap|switch|exchange|reverse] [left and right|the left and the right|the sides|right and left]",
+        "[make|turn|show] [it|this|the picture|the image] [mirrored|flipped|reversed|the other way round]",
+        "[a |the |][mirror|mirrored] [image|picture|version]",
+        "[show|put|see] it [in|through] a mirror",
+        "turn [it|the picture] around",
+        "left [becomes|should be] right",
+    ),
 }
 
 HELD_OUT: dict[str, tuple[str, ...]] = {
@@ -333,6 +353,8 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
     "recolour": ("i would like the {object} in {colour}", "let the {object} be {colour}"),
     "remove": ("i would like the {object} gone", "wipe the {object} away"),
     "add": ("i would like a {object}{place}", "let there be a {object}{place}"),
+    "replace": ("i would like a {other} instead of the {object}", "let the {object} become a {other}"),
+    "mirror": ("i would like it mirrored", "reverse this picture from left to right"),
 }
 
 BEFORE = (
@@ -344,6 +366,7 @@ AFTER = (
     ", keep the subject the same| while keeping the subject in place| but keep the subject unchanged|"
     " without changing the subject| in this picture| in the photo| behind the subject"
 )
+ABOUT_SUBJECT = ("recolour", "remove", "replace")
 PLACE_WORDS = " [in|at] the {place}[| corner]"
 FAMILIES = tuple(TRAIN)
 
@@ -380,12 +403,19 @@ def fill(rng: np.random.Generator, text: str, words: dict[str, str]) -> str:
     return re.sub(r"\ba (?=[aeiou])", "an ", " ".join(filled.split()))
 
 
+def fits(after: str, family: str) -> bool:
+    """Whether an afterthought can be said of a family: who changes the subject doesn't ask for it to be kept."""
+    if family in ABOUT_SUBJECT:
+        return "subject" not in after
+    return "background" in family or "behind" not in after
+
+
 def decorate(rng: np.random.Generator, text: str, family: str) -> str:
     """`text` as people vary it: polite, with an afterthought, with punctuation, with an article dropped."""
     if rng.random() < 0.2:
         text = choose(rng, BEFORE.split("|")) + text
     if rng.random() < 0.25:
-        text += choose(rng, AFTER.split("|")[: 13 if "background" in family else 12])
+        text += choose(rng, [after for after in AFTER.split("|") if fits(after, family)])
     if rng.random() < 0.1:
         text = re.sub(r"\b(the|a) ", "", text, count=1)
     return text + choose(rng, ("", "", "", ".", "!", "?" if "you" in text else "."))

@@ -31,6 +31,7 @@ ADDABLE = (
     "sunflower", "blue heart", "green apple", "hot beverage", "watermelon", "basketball", "crescent moon", "fire",
     "bird", "snail",
 )  # fmt: skip
+# What can be added also takes a subject's place: of few things can be learned what they look like.
 # The share of scenarios that are about a photo alone, with nothing in front.
 PLAIN_PHOTOS = 0.125
 CLEARABLE = ("snow", "fog", "rain")
@@ -61,13 +62,24 @@ def draw_scenario(rng: np.random.Generator, cutouts: Cutouts, held_out: bool = F
     name = cutouts.names[base.subject.index] if base.subject else ""
     add_effects(rng, scenario)
     add_extra(rng, scenario, cutouts)
-    if base.subject is None:
-        return scenario
-    add_backgrounds(rng, scenario)
-    add_tints(rng, scenario, name)
-    scenario.states.append(replace(base, subject=None))
-    scenario.edits.append(Edit(0, len(scenario.states) - 1, "remove", {"object": name}))
+    if base.subject is not None:
+        add_backgrounds(rng, scenario)
+        add_tints(rng, scenario, name)
+        add_variant(scenario, "remove", {"object": name}, subject=None)
+        other = str(rng.choice([other for other in ADDABLE if other != name]))
+        subject = replace(base.subject, index=cutouts.names.index(other))
+        add_variant(scenario, "replace", {"object": name, "other": other}, subject=subject)
+    mirrored = add_variant(scenario, "mirror", {}, mirrored=True)
+    scenario.edits.append(Edit(mirrored, 0, "mirror"))
     return scenario
+
+
+def add_variant(scenario: Scenario, family: str, words: dict[str, str], **changes: object) -> int:
+    """The base with these changes as a new state, and the edit that leads to it; returns the state's index."""
+    scenario.states.append(replace(scenario.states[0], **changes))
+    target = len(scenario.states) - 1
+    scenario.edits.append(Edit(0, target, family, words))
+    return target
 
 
 def draw_base(rng: np.random.Generator, cutouts: Cutouts, held_out: bool) -> State:
@@ -121,9 +133,7 @@ def add_effects(rng: np.random.Generator, scenario: Scenario) -> None:
     """Snow always, five other effects, and the way back from those that can be cleared."""
     others = [name for name in EFFECTS if name != "snow"]
     for name in ("snow", *rng.choice(others, 5, replace=False)):
-        target = len(scenario.states)
-        scenario.states.append(replace(scenario.states[0], effect=str(name)))
-        scenario.edits.append(Edit(0, target, str(name)))
+        target = add_variant(scenario, str(name), {}, effect=str(name))
         if name in CLEARABLE:
             scenario.edits.append(Edit(target, 0, "clear", {"weather": str(name)}))
 
@@ -144,8 +154,6 @@ def add_extra(rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts) ->
     name, place = str(rng.choice(ADDABLE)), str(rng.choice(list(PLACES)))
     y, x = PLACES[place]
     extra = Sprite(cutouts.names.index(name), y, x, rng.uniform(0.3, 0.34))
-    scenario.states.append(replace(scenario.states[0], extra=extra))
     words = {"object": name, "place": place}
-    target = len(scenario.states) - 1
-    scenario.edits.append(Edit(0, target, "add", words))
+    target = add_variant(scenario, "add", words, extra=extra)
     scenario.edits.append(Edit(target, 0, "remove", words))

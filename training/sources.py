@@ -20,8 +20,9 @@ from PIL import Image
 
 from training import photos
 
-PICTURES = ("@lobehub/fluent-emoji-3d@1.1.0", "lobehub-fluent-emoji-3d-1.1.0.tgz")
-NAMES = ("emojibase-data@17.0.0", "emojibase-data-17.0.0.tgz")
+NPM = "https://registry.npmjs.org/"
+PICTURES = (NPM + "@lobehub/fluent-emoji-3d/-/fluent-emoji-3d-1.1.0.tgz", "lobehub-fluent-emoji-3d-1.1.0.tgz")
+NAMES = (NPM + "emojibase-data/-/emojibase-data-17.0.0.tgz", "emojibase-data-17.0.0.tgz")
 SHA256 = {
     PICTURES[1]: "c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58",
     NAMES[1]: "d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",
@@ -52,14 +53,14 @@ class Cutouts:
 
 
 def fetch(folder: Path) -> None:
-    """Fetch every package that `folder` lacks, the emoji with `npm pack`, and check their hashes."""
+    """Fetch every package that `folder` lacks, and check their hashes. Raises `SourceError`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for package, archive in (PICTURES, NAMES):
-        if not (folder / archive).exists():
-            # S603: the arguments are the constants above, and npm lies where PATH says.
-            command = ["npm", "pack", "--silent", package]
-            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-    photos.fetch_archives(folder)
+    try:
+        for address, archive in (PICTURES, NAMES):
+            photos.download(address, folder / archive)
+        photos.fetch_archives(folder)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SourceError(f"fetching nano's data failed: {error}; what was fetched is kept, run it again") from error
     for archive in SHA256:
         verify(folder / archive)
 

@@ -35,6 +35,7 @@ class State:
     subject: Sprite | None
     extra: Sprite | None = None
     effect: str | None = None
+    mirrored: bool = False
 
 
 def render(state: State, size: Size, cutouts: Cutouts) -> np.ndarray:
@@ -45,7 +46,7 @@ def render(state: State, size: Size, cutouts: Cutouts) -> np.ndarray:
             picture = place(picture, sprite, cutouts)
     if state.effect is not None:
         picture = EFFECTS[state.effect](np.random.default_rng(state.seed + 1), picture)
-    return to_bytes(picture)
+    return to_bytes(picture[:, ::-1] if state.mirrored else picture)
 
 
 def draw(state: State, size: Size, cutouts: Cutouts) -> np.ndarray:

@@ -71,10 +71,10 @@ def test_scenarios_take_subjects_from_one_side(cutouts: Cutouts) -> None:
 
 
 def test_edits_change_one_attribute(cutouts: Cutouts) -> None:
-    """Source and target of an edit differ in background (with its seed), subject, extra or effect alone."""
+    """Source and target of an edit differ in background (with its seed), subject, extra, effect or side alone."""
     scenario = draw_scenario(np.random.default_rng(2), cutouts)
     assert scenario.states[0].subject
     for edit in scenario.edits:
         source, target = scenario.states[edit.source], scenario.states[edit.target]
-        fields = ("background", "subject", "extra", "effect")
+        fields = ("background", "subject", "extra", "effect", "mirrored")
         assert 1 == sum(getattr(source, name) != getattr(target, name) for name in fields), edit

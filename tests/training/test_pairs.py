@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.latents import Shard
-from training.nano import FULL_GUIDANCE, draw_guidance, guided
+from training.nano import FULL_GUIDANCE, MAX_WEIGHT, draw_guidance, guided, weigh
 from training.pairs import EMPTY_PROMPTS, Pairs
 from training.scenarios import Edit
 
@@ -38,3 +38,16 @@ def test_nothing_asked_for_is_nothing_changed() -> None:
     assert EMPTY_PROMPTS == pytest.approx(empty.float().mean().item(), abs=0.02)
     assert torch.equal(batch.targets[:, 0, 0, 0], (~empty).float())
     assert not batch.references.any()
+
+
+def test_what_changes_counts_as_much_as_what_stays() -> None:
+    """Half of the loss each, but no token of a tiny edit outweighs a whole picture; all the same where all changes."""
+    reference = torch.zeros(4, 16, 64)
+    edited = torch.zeros(4, 16, 64)
+    edited[0, :4] = 1
+    edited[1, :1] = 1
+    edited[2] = 1
+    quarter, dot, everything, nothing = weigh(reference, edited)
+    assert torch.equal(torch.tensor([2.0] * 4 + [2 / 3] * 12), quarter)
+    assert MAX_WEIGHT == dot[0]
+    assert torch.equal(torch.ones(2, 16), torch.stack([everything, nothing]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.photos import HELD_OUT, PHOTOS, SHA256, SHORT_SIDE, crop, decode, read_deb
+from training.photos import HELD_OUT, PHOTOS, SHA256, SHORT_SIDE, crop, decode, download, read_deb
 
 
 def member(name: str, content: bytes) -> bytes:
@@ -67,3 +67,16 @@ def test_every_photo_lies_in_a_checked_package() -> None:
     """With a hash for each archive, and some photos held out."""
     assert {archive for archive, _ in PHOTOS.values()} == set(SHA256)
     assert set(HELD_OUT) < set(PHOTOS)
+
+
+def test_a_download_is_whole_or_not_there(tmp_path: Path) -> None:
+    """What is there isn't fetched again; what can't be fetched leaves nothing that would be taken for it."""
+    source, kept = tmp_path / "source.bin", tmp_path / "kept.bin"
+    source.write_bytes(b"data")
+    download(source.as_uri(), kept)
+    source.unlink()
+    download(source.as_uri(), kept)
+    assert b"data" == kept.read_bytes()
+    with pytest.raises(OSError, match=r"source\.bin"):
+        download(source.as_uri(), tmp_path / "lost.bin")
+    assert [kept] == list(tmp_path.iterdir())

@@ -17,7 +17,9 @@ from training.scenes import SCENES
 from training.text import TextEncoders, add_cased, list_words, make_t5_tokenizer, tokenise, train_clip_tokenizer
 
 CORPUS = ["make it snow", "replace the background with a bokeh light effect", "please, make it darker!"] * 3
-WORDS = {"background": "beach", "colour": "red", "object": "cat", "weather": "snow", "place": "top left"}
+WORDS = {
+    "background": "beach", "colour": "red", "object": "cat", "other": "dog", "weather": "snow", "place": "top left",
+}  # fmt: skip
 
 
 def test_families_agree() -> None:
