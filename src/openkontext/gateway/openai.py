@@ -28,7 +28,7 @@ from .limits import accepted_headers
 from .openapi import IDEMPOTENCY_KEY, json_schema
 from .requests import output_url
 from .services import Services, services_of
-from .submission import submit_edit
+from .submission import idempotency_header, submit_edit
 from .waiting import Ended, Gone, all_ended, erased, failed, unfinished, unless_gone
 
 # As many as OpenAI takes and then some, so that one too many is told by name.
@@ -191,8 +191,7 @@ async def _submit_all(request: Request, key: Key, asked: openai.ImagesEdit, pict
 async def _submit(
     request: Request, key: Key, fields: dict[str, Any], picture: bytes | None, n: int, place: tuple[int, int]
 ) -> Submitted:
-    headers = request.headers.getlist("idempotency-key")
-    header = ", ".join(headers) if headers else None
+    header = idempotency_header(request)
     if header and place != (0, 0):
         header = hashlib.sha256(f"{header} {place}".encode()).hexdigest()
     # So that another number of pictures is another request.

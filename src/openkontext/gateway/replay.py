@@ -16,7 +16,7 @@ from .limits import accepted_headers
 from .openapi import IDEMPOTENCY_KEY, KEY, SUBMIT_ERRORS, answers
 from .requests import picture_url, unknown
 from .services import services_of
-from .submission import submit_edit
+from .submission import idempotency_header, submit_edit
 
 router = APIRouter(tags=["v2"])
 
@@ -32,8 +32,7 @@ async def replay(request: Request, request_id: str) -> Response:
     entry = await to_thread.run_sync(services_of(request).store.entry, request_id, key.account_id)
     if entry is None:
         raise unknown(request_id)
-    headers = request.headers.getlist("idempotency-key")
-    header = ", ".join(headers) if headers else None
+    header = idempotency_header(request)
     try:
         accepted = await submit_edit(
             request, key, _fields(request, entry), None, idempotency_header=header, webhook=None

@@ -77,10 +77,15 @@ async def accept(request: Request, slug: str, *, webhook: str | None = None) -> 
     check_slug(slug)
     require(key, "edit")
     fields, picture = await read_fields(request)
+    return key, await submit_edit(
+        request, key, fields, picture, idempotency_header=idempotency_header(request), webhook=webhook
+    )
+
+
+def idempotency_header(request: Request) -> str | None:
+    """The Idempotency-Key, if one was sent; more than one make a text with a space, which is refused."""
     headers = request.headers.getlist("idempotency-key")
-    # More than one makes a text with a space, which is refused.
-    header = ", ".join(headers) if headers else None
-    return key, await submit_edit(request, key, fields, picture, idempotency_header=header, webhook=webhook)
+    return ", ".join(headers) if headers else None
 
 
 async def submit_edit(
