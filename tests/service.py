@@ -17,7 +17,7 @@ import psutil
 READY = re.compile(r"ready\s+(http://\S+)")
 
 
-def eventually(what: Callable[[], Any], *, within: float = 60.0, every: float = 0.02) -> Any:
+def eventually(what: Callable[[], Any], *, within: float = 120.0, every: float = 0.02) -> Any:
     """The first true value of ``what``; fails after ``within`` seconds."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:

@@ -16,7 +16,7 @@ from tests.service import Service
 
 # So long that a worker may stand still for all of a test, and nobody takes it for dead.
 PATIENT = {"lease": 600, "step_timeout": 600, "webhook_allow_hosts": "127.0.0.1", "fetch_allow_hosts": "127.0.0.1"}
-SECONDS = 20
+SECONDS = 60
 
 Open = Callable[..., Page]
 Start = Callable[..., OwnService]

@@ -108,7 +108,7 @@ def test_the_server_is_away_for_a_while(own_service: Start, open_page: Open, log
     expect(page).to_have_title("Away · openkontext")
     expect(worker(page)).to_be_visible()
     own.start()
-    expect(page.get_by_test_id("notice")).to_have_text("Up to date", timeout=40_000)
+    expect(page.get_by_test_id("notice")).to_have_text("Up to date")
     assert httpx.get(f"{own.url}/healthz").is_success
 
 

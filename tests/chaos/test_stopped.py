@@ -30,7 +30,8 @@ def data(tmp_path: Path, slow_model: Path) -> Iterator[Path]:
 @pytest.fixture
 def start_worker(data: Path, slow_model: Path) -> Iterator[Callable[[str], "subprocess.Popen[str]"]]:
     """Starts `openkontext worker` by itself, without a supervisor."""
-    settings = Settings(data=data, model=str(slow_model), lease=2, threads=1)
+    # Patient, for a zombie that stood still as long as the other took would else take itself for hung.
+    settings = Settings(data=data, model=str(slow_model), lease=2, step_timeout=600, threads=1)
     started: list[subprocess.Popen[str]] = []
 
     def start(name: str) -> "subprocess.Popen[str]":
