@@ -61,14 +61,11 @@ tools:  ## Install what the tests need besides, with apt-get, where this is root
 		apt-get install --quiet --yes --no-install-recommends $$missing fonts-liberation; \
 	else echo "error: the tests need$$missing; on Debian: sudo apt-get install$$missing fonts-liberation"; exit 1; fi
 
-# Three processes on two cores: a third of a test's time is waiting for the services and pages that it started.
-SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
-
 test: check tools  ## All tests but the slow ones, in under ten minutes on two cores
-	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: setup tools  ## Chaos and soak tests, and most of the pages'
-	$(BIN)/python -m pytest -m slow tests/chaos tests/browser $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m slow tests/chaos tests/browser --numprocesses 2 --dist loadfile
 
 docs: setup  ## Rewrite the tables of the docs from the code
 	$(BIN)/python docs/tables.py
