@@ -64,8 +64,10 @@ tools:  ## Install what the tests need besides, with apt-get, where this is root
 test: check tools  ## All tests but the slow ones, in under ten minutes on two cores
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
+# In the order of their folders: chaos has few tests in a file, and long ones; xdist would begin them last, one after another.
 test-slow: setup tools  ## Chaos and soak tests, and most of the pages'
-	$(BIN)/python -m pytest -m slow tests/chaos tests/browser --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m slow tests/chaos tests/browser --numprocesses 2 --dist loadfile \
+		--no-loadscope-reorder
 
 docs: setup  ## Rewrite the tables of the docs from the code
 	$(BIN)/python docs/tables.py
