@@ -53,6 +53,20 @@ def test_a_webhook_from_its_making_to_its_end(open_page: Open, past: Past) -> No
         assert [] == past.client.get("/v2/webhooks").json()["webhooks"]
 
 
+def test_an_attempt_under_way_is_followed_to_its_end(open_page: Open, past: Past) -> None:
+    """As long as the receiver thinks, that is said; what it answers then is there without a reload."""
+    page = open_page("/account#webhooks", key=past.key)
+    with receiving(slow=True) as receiver:
+        add(page, receiver.url)
+        past.edit("make it snow")
+        page.reload()
+        delivery = page.get_by_test_id("delivery")
+        expect(delivery).to_contain_text("the last is under way")
+        expect(delivery).to_contain_text("none yet")
+        receiver.released.set()
+        expect(delivery).to_have_attribute("data-state", "delivered")
+
+
 def test_only_what_was_chosen(open_page: Open, past: Past) -> None:
     """One for failures only; of nothing at all there is none."""
     page = open_page("/account#webhooks", key=past.key)

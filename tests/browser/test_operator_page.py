@@ -57,9 +57,9 @@ def test_a_worker_is_drained_and_resumed(own_service: Start, open_page: Open, sl
     page = open_operator(open_page, service)
     with service.client() as client:
         first = submit(client, steps=50)
-        expect(worker(page)).to_have_attribute("data-state", "busy")
-        expect(worker(page)).to_contain_text(re.compile(rf"Edit {first[:8]}, step \d+ of 50"))
         with held(service, step=1):
+            expect(worker(page)).to_have_attribute("data-state", "busy")
+            expect(worker(page)).to_contain_text(re.compile(rf"Edit {first[:8]}, step \d+ of 50"))
             worker(page).get_by_test_id("drain").click()
             expect(worker(page)).to_have_attribute("data-state", "draining")
             expect(worker(page).get_by_test_id("resume")).to_be_focused()

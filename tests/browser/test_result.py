@@ -97,6 +97,14 @@ def test_another_is_looked_at_while_one_waits(open_page: Open, service: Service,
     expect(page.locator(".result-prompt")).to_have_text("add fog")
 
 
+# What is told of a running edit, all at one moment: a step that was under way may still be told of.
+_LIVE = """() => {
+  const part = (name) => document.querySelector(`[data-testid="${name}"]`);
+  const soft = document.querySelector(".live").style.getPropertyValue("--soft");
+  return [part("queue-position").innerText, part("progress").value, soft];
+}"""
+
+
 def test_steps_previews_and_cancelling(own_service: Start, open_page: Open, slow: Path) -> None:
     """The bar and its words agree; a preview is there, less blurred with each step; cancelled is calm and free."""
     own = own_service(model=slow)
@@ -105,11 +113,10 @@ def test_steps_previews_and_cancelling(own_service: Start, open_page: Open, slow
     expect(part(page, "preview")).to_be_visible()
     with held(own.running, step=5):
         expect_state(page, "processing")
-        place = part(page, "queue-position")
-        expect(place).to_have_text(re.compile(r"Step \d+ of 50"))
-        step = int(re.findall(r"\d+", place.inner_text())[0])
-        assert step / 50 == pytest.approx(part(page, "progress").evaluate("(node) => node.value"))
-        softness = page.locator(".live").evaluate("(node) => node.style.getPropertyValue('--soft')")
+        expect(part(page, "queue-position")).to_have_text(re.compile(r"Step \d+ of 50"))
+        words, progress, softness = page.evaluate(_LIVE)
+        step = int(re.findall(r"\d+", words)[0])
+        assert step / 50 == pytest.approx(progress)
         assert 1 - step / 50 == pytest.approx(float(softness), abs=0.006)
         expect(part(page, "eta")).to_have_text(re.compile(r"about .* left"))
         expect(part(page, "preview")).to_have_attribute("src", re.compile("^data:image/"))

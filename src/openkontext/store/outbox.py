@@ -40,13 +40,16 @@ _FREE = (
     .where(_DUE, deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
     .with_for_update(skip_locked=True)
 )
-# Keeps: one attempt at a time.
+# Keeps: one attempt at a time, which has no answer yet.
 _LEASE = (
     sa.update(deliveries)
     .where(deliveries.c.id.in_(_FREE))
-    .values(due_at=sa.bindparam("until"), attempts=deliveries.c.attempts + 1, last_at=sa.bindparam("now"))
+    .values(
+        due_at=sa.bindparam("until"), attempts=deliveries.c.attempts + 1, last_at=sa.bindparam("now"),
+        last_status=None, last_error=None,
+    )
     .returning(*_COLUMNS)
-)
+)  # fmt: skip
 _EVENT = [events.c[field.name] for field in fields(Event)]
 _BODY = _EVENT.index(events.c.body)
 _TO_SEND = (

@@ -274,7 +274,8 @@ class Delivery:
     """An event on its way to one receiver: an endpoint's URL, or (``endpoint_id`` None) the one its request named.
 
     It is tried next at ``due_at``, None once it is over. ``last_status`` is the HTTP status of the last answer; where
-    there was none, ``last_error`` says why.
+    there was none, ``last_error`` says why. As long as an attempt is under way it has neither, and ``due_at`` is when
+    the next would begin if nothing were heard of it.
     """
 
     id: str

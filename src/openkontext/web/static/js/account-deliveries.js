@@ -31,8 +31,12 @@ async function load(wanted) {
   $("#deliveries-empty").hidden = total > 0;
   $("#deliveries-more").hidden = found.length >= total;
   $("#deliveries-count").textContent = share(found.length, total);
-  return found.some(isDueSoon) ? LOOK_AGAIN : null;
+  return found.some((each) => isUnderWay(each) || isDueSoon(each)) ? LOOK_AGAIN : null;
 }
+
+// An attempt that began and has no answer yet; its `next_at` is when another would begin if none came.
+const isUnderWay = ({ state, attempts: made, last_status: status, last_error: error }) =>
+  state === "pending" && made > 0 && !status && !error;
 
 const isDueSoon = ({ next_at: next }) => next && Date.parse(next) < Date.now() + SOON;
 
@@ -50,14 +54,16 @@ function row(delivery) {
   );
 }
 
-function attempts({ attempts: made, next_at: next }) {
+function attempts(delivery) {
+  const { attempts: made, next_at: next } = delivery;
   const tried = count(made, "attempt");
+  if (isUnderWay(delivery)) return `${tried}, the last is under way`;
   if (!next) return tried;
   return `${tried}, next ${Date.parse(next) > Date.now() ? ago(next) : "at once"}`;
 }
 
 function answer({ last_status: status, last_error: error, last_at: at }) {
-  if (!at) return "none yet";
+  if (!at || !(status || error)) return "none yet";
   return [status && h("span", { class: "mono" }, status), error && h("span", {}, error), note(ago(at))];
 }
 
