@@ -1,5 +1,6 @@
 """What tests do at the playground again and again."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ def run(page: Page, prompt: str | None = None, **settings: str) -> None:
 def quickly(page: Page) -> None:
     """Ask for the fewest steps."""
     part(page, "num_inference_steps").fill("4")
+
+
+def cancel(page: Page, name: str = "cancel") -> None:
+    """Press a button that cancels, and wait until the server has heard of it: the edit may go on after that."""
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        part(page, name).click()
+
+
+def expect_queued(page: Page) -> None:
+    """Wait until the edit is in the server's queue, and not only on its way there."""
+    expect(part(page, "queue-position")).to_have_text(re.compile("queue"))
 
 
 def expect_state(page: Page, state: str) -> None:

@@ -5,7 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from openkontext.store import Store
 from tests.browser.account import fail, rows, section
@@ -92,6 +92,25 @@ def test_the_range_is_in_the_address(open_page: Open, past: Past) -> None:
     page.reload()
     expect(page.get_by_role("radio", name="90 days")).to_be_checked()
     expect(page.get_by_test_id("usage-requests").locator("tbody tr")).to_have_count(90)
+
+
+def test_answers_that_overtake_each_other(open_page: Open, past: Past) -> None:
+    """What was chosen last is shown, though the answer before comes after it."""
+    page = open_page("/account", key=past.key)
+    bars = page.get_by_test_id("usage-requests").locator("tbody tr")
+    expect(bars).to_have_count(30)
+    late: list[Route] = []
+    page.route("**/v2/account/usage*", lambda route: late.append(route), times=1)
+    page.get_by_role("radio", name="90 days").check(force=True)
+    page.get_by_role("radio", name="7 days").check(force=True)
+    expect(bars).to_have_count(7)
+    with page.expect_response("**/v2/account/usage*") as answer:
+        late[0].continue_()
+    answer.value.finished()
+    # Another answer, behind which that one has been heard of.
+    page.evaluate("() => fetch('/healthz').then((answer) => answer.text())")
+    expect(bars).to_have_count(7)
+    expect(page.get_by_role("radio", name="7 days")).to_be_checked()
 
 
 def test_a_chart_by_hand_and_by_key(open_page: Open, past: Past) -> None:

@@ -8,7 +8,7 @@ import { account, onAccount } from "./whoami.js";
 /** The balance and what it is good for; it follows every change that this page hears of. */
 export function balanceSection() {
   onAccount(show);
-  return section($("#balance-section"), { load: async () => show(await account()) }).refresh;
+  return section($("#balance-section"), { load: account, show }).refresh;
 }
 
 function show({ account: name, credits: amount, held, spent_today: spent }) {

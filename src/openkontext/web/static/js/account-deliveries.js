@@ -17,7 +17,7 @@ let log = null;
 /** The log; its "Older" shows more of it. */
 export function deliveriesSection() {
   let shown = PER_PAGE;
-  log = section($("#deliveries-section"), { permission: "may_manage", load: () => load(shown) });
+  log = section($("#deliveries-section"), { permission: "may_manage", load: () => load(shown), show });
   onMore("deliveries", () => {
     shown += PER_PAGE;
     return log.refresh();
@@ -25,8 +25,9 @@ export function deliveriesSection() {
   return log.refresh;
 }
 
-async function load(wanted) {
-  const { found, total } = await firstOf("/v2/webhooks/deliveries", "deliveries", wanted);
+const load = (wanted) => firstOf("/v2/webhooks/deliveries", "deliveries", wanted);
+
+function show({ found, total }) {
   showRows($("#deliveries-section tbody"), found, "id", row);
   $("#deliveries-empty").hidden = total > 0;
   $("#deliveries-more").hidden = found.length >= total;

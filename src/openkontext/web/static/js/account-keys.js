@@ -13,14 +13,15 @@ let list = null;
 
 /** The table of keys, with what makes and revokes them. */
 export function keysSection() {
-  list = section($("#keys-section"), { permission: "may_manage", load });
+  list = section($("#keys-section"), { permission: "may_manage", load, show });
   const openDialog = keyDialog(list.refresh);
   $("#key-create").addEventListener("click", async () => openDialog((await account()).key));
   return list.refresh;
 }
 
-async function load() {
-  const [{ keys, total }, { key: own }] = await Promise.all([api("/v2/account/keys"), account()]);
+const load = () => Promise.all([api("/v2/account/keys"), account()]);
+
+function show([{ keys, total }, { key: own }]) {
   // Good ones come first: only revoked and expired ones can be more.
   $("#keys-count").textContent = keys.length < total ? share(keys.length, total) : "";
   showRows($("#keys-section tbody"), keys, "id", (key) => row(key, key.id === own.id));

@@ -11,8 +11,8 @@ const PER_PAGE = 20;
 /** The ledger; its "Older" shows a page more. */
 export function ledgerSection() {
   let shown = PER_PAGE;
-  const load = () => showEntries(shown);
-  const { refresh } = section($("#ledger-section"), { permission: "may_read_history", load });
+  const load = () => firstOf("/v2/account/ledger", "entries", shown);
+  const { refresh } = section($("#ledger-section"), { permission: "may_read_history", load, show });
   onMore("ledger", () => {
     shown += PER_PAGE;
     return refresh();
@@ -20,8 +20,7 @@ export function ledgerSection() {
   return refresh;
 }
 
-async function showEntries(wanted) {
-  const { found, total } = await firstOf("/v2/account/ledger", "entries", wanted);
+function show({ found, total }) {
   showRows($("#ledger-section tbody"), found, "id", row);
   $("#ledger-empty").hidden = total > 0;
   $("#ledger-more").hidden = found.length >= total;

@@ -16,11 +16,10 @@ const PAUSE = 300;
 const FILTERS = ["q", "status", "code", "from", "to"];
 
 let list = null;
-let turn = 0;
 
 /** The history; what is asked of it is in the address. */
 export function requestsSection() {
-  list = section($("#requests-section"), { permission: "may_read_history", load });
+  list = section($("#requests-section"), { permission: "may_read_history", load, show });
   const form = $("#filters");
   let timer = null;
   form.addEventListener("input", () => {
@@ -57,18 +56,14 @@ async function turnPage(by) {
   $("#requests-count").focus();
 }
 
-async function load() {
-  const own = ++turn;
+function load() {
   const query = new URLSearchParams({ page: page(), per_page: PER_PAGE });
   for (const name of FILTERS) if (setting(name)) query.set(name, setting(name));
-  const [{ requests, total }, { key }] = await Promise.all([api(`/v2/requests?${query}`), account()]);
-  // Answers may overtake each other.
-  if (own !== turn) return null;
-  show(requests, total, key.may_edit ? { replay, remove } : null);
-  return requests.some(({ ended_at: ended }) => !ended) ? LOOK_AGAIN : null;
+  return Promise.all([api(`/v2/requests?${query}`), account()]);
 }
 
-function show(requests, total, actions) {
+function show([{ requests, total }, { key }]) {
+  const actions = key.may_edit ? { replay, remove } : null;
   showRows($("ol.requests"), requests, "request_id", (entry) => requestRow(entry, actions));
   const pages = Math.ceil(total / PER_PAGE);
   const isFiltered = FILTERS.some(setting);
@@ -80,6 +75,7 @@ function show(requests, total, actions) {
   $("#requests-page").textContent = `Page ${page()} of ${Math.max(1, pages)}`;
   $("[data-testid=page-previous]").disabled = page() === 1;
   $("[data-testid=page-next]").disabled = page() >= pages;
+  return requests.some(({ ended_at: ended }) => !ended) ? LOOK_AGAIN : null;
 }
 
 function nothing(isFiltered, total) {

@@ -14,21 +14,28 @@ export const PERMISSIONS = {
 };
 
 /**
- * A section with a `.problem` and a `.content`: `{refresh(), attempt(act)}`. `load()` fills the content; if
- * that resolves to a number, it is called again after so many seconds, where the section is seen then.
- * `permission`: what the key must have. `attempt` resolves as `act()` does, or to undefined if that fails,
+ * A section with a `.problem` and a `.content`: `{refresh(), attempt(act)}`. `show(found)` fills the content with
+ * what `load()` resolves to; if it returns a number, that is done again after so many seconds, where the section
+ * is seen then. `permission`: what the key must have. `attempt` resolves as `act()` does, or to undefined if that fails,
  * and the section says why.
  */
-export function section(element, { permission, load }) {
+export function section(element, { permission, load, show: fill }) {
   const problem = $(".problem", element);
+  let turn = 0;
   let timer = null;
   let hasFailed = false;
 
   async function refresh() {
+    const own = ++turn;
     clearTimeout(timer);
     hasFailed = false;
     element.setAttribute("aria-busy", "true");
-    const { words, again } = await outcome(permission, load);
+    const { words, again } = await outcome(permission, async () => {
+      const found = await load();
+      // Answers may overtake each other: what was asked for last is shown.
+      return own === turn ? fill(found) : null;
+    });
+    if (own !== turn) return;
     element.removeAttribute("aria-busy");
     element.dataset.loaded = "";
     hasFailed = Boolean(words);

@@ -15,7 +15,7 @@ const USUAL_DAYS = "30";
 /** Three charts of 7, 30 or 90 days. */
 export function usageSection() {
   const choices = $$("#usage-range input");
-  const { refresh } = section($("#usage-section"), { permission: "may_read_history", load });
+  const { refresh } = section($("#usage-section"), { permission: "may_read_history", load, show });
   for (const choice of choices) {
     choice.addEventListener("change", () => {
       keep({ days: choice.value === USUAL_DAYS ? "" : choice.value });
@@ -29,12 +29,16 @@ export function usageSection() {
   };
 }
 
-async function load() {
-  const days = Number($("#usage-range input:checked").value);
-  const first = new Date(Date.now() - (days - 1) * DAY).toISOString().slice(0, 10);
-  const usage = await api(`/v2/account/usage?from=${first}`);
+function load() {
+  const first = new Date(Date.now() - (chosenDays() - 1) * DAY).toISOString().slice(0, 10);
+  return api(`/v2/account/usage?from=${first}`);
+}
+
+const chosenDays = () => Number($("#usage-range input:checked").value);
+
+function show(usage) {
   const labels = usage.days.map((each) => day(each.day));
-  const span = `in these ${days} days`;
+  const span = `in these ${chosenDays()} days`;
   showRequests(usage, labels, span);
   showTime(usage, labels, span);
   showFailures(usage, labels, span);

@@ -13,7 +13,7 @@ let list = null;
 
 /** The webhooks, with what makes and deletes them. */
 export function webhooksSection() {
-  list = section($("#webhooks-section"), { permission: "may_manage", load });
+  list = section($("#webhooks-section"), { permission: "may_manage", load, show });
   const addOne = once(add);
   $("#webhook-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -23,8 +23,9 @@ export function webhooksSection() {
   return list.refresh;
 }
 
-async function load() {
-  const { webhooks } = await api("/v2/webhooks");
+const load = () => api("/v2/webhooks");
+
+function show({ webhooks }) {
   showRows($("ul.webhooks"), webhooks, "id", row);
   $("#webhooks-empty").hidden = webhooks.length > 0;
 }

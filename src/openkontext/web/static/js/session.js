@@ -14,6 +14,8 @@ export const needsNoKey = () => "session" in document.documentElement.dataset;
 /** Forget the key, and with it all that this tab keeps: the picture's address is as good as a key to the picture. */
 export function signOut() {
   sessionStorage.clear();
+  // Once more at the very end: an upload that is done meanwhile would be kept.
+  addEventListener("pagehide", () => sessionStorage.clear());
   // Not a reload: that would name the same request again, and keep what is written in forms.
   location.replace(location.pathname);
 }
