@@ -60,7 +60,7 @@ class Receiver:
                 got = Received(self.command, self.path, headers, body)
                 receiver.received.append(got)
                 status, answered = receiver.answer(got)
-                receiver.released.wait(30)
+                receiver.released.wait()
                 try:
                     self.send_response(status)
                     for name, value in answered.items():

@@ -14,8 +14,14 @@ from tests.browser.troubles import TROUBLES, Stage, Trouble
 from tests.checkpoints import make_tiny_checkpoint
 from tests.service import Service
 
-# So long that a worker may stand still for all of a test, and nobody takes it for dead.
-PATIENT = {"lease": 600, "step_timeout": 600, "webhook_allow_hosts": "127.0.0.1", "fetch_allow_hosts": "127.0.0.1"}
+# So long that a worker or a webhook's receiver may stand still for all of a test, and nobody takes it for dead.
+PATIENT = {
+    "lease": 600,
+    "step_timeout": 600,
+    "webhook_timeout": 600,
+    "webhook_allow_hosts": "127.0.0.1",
+    "fetch_allow_hosts": "127.0.0.1",
+}
 SECONDS = 60
 
 Open = Callable[..., Page]
@@ -43,7 +49,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random checkpoint whose 50 steps take some seconds: time to do something to an edit in mid-step."""
-    return make_tiny_checkpoint(tmp_path_factory.mktemp("slow") / "model", max_area=384**2)
+    return make_tiny_checkpoint(tmp_path_factory.mktemp("slow") / "model", max_area=512**2)
 
 
 @pytest.fixture(scope="session")

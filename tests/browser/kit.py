@@ -8,9 +8,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 from axe_playwright_python.base import AXE_FILE_PATH
 from PIL import Image, ImageDraw
 from playwright.sync_api import BrowserContext, Locator, Page, Request
@@ -77,8 +80,9 @@ class OwnService:
 
     def __init__(self, data: Path, model: Path | str, **settings: object) -> None:
         self._data, self._model = data, model
-        self._settings: dict[str, object] = {"port": free_port()} | settings
+        self._settings = settings
         self.running = self._started()
+        self._settings["port"] = urlsplit(self.url).port
 
     @property
     def url(self) -> str:
@@ -129,8 +133,8 @@ def held(service: Service, *, step: int = 0) -> Iterator[None]:
     """
     worker = service.child("worker")
     if step:
-        eventually(lambda: running_step(service) >= step, within=60, every=0.005)
-    eventually(lambda: _stopped(worker, service.data / "openkontext.db"), within=20)
+        eventually(lambda: running_step(service) >= step, every=0.005)
+    eventually(lambda: _stopped(worker, service.data / "openkontext.db"))
     try:
         yield
     finally:
@@ -148,6 +152,28 @@ def _stopped(worker: Any, database: Path) -> bool:
             worker.resume()
             return False
     return True
+
+
+@contextmanager
+def unsupervised(service: Service) -> Iterator[None]:
+    """What ends is not started again as long as the block lasts."""
+    supervisor = psutil.Process(service.process.pid)
+    supervisor.suspend()
+    try:
+        yield
+    finally:
+        supervisor.resume()
+
+
+@contextmanager
+def timeless(page: Page) -> Iterator[None]:
+    """No time passes on the page as long as the block lasts, unless its clock is told to run: nothing there is late."""
+    # A clock can't be set back, so this is where none has come yet.
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+    try:
+        yield
+    finally:
+        page.clock.resume()
 
 
 def running_step(service: Service) -> int:

@@ -32,7 +32,7 @@ def made(page: Page) -> str:
 
 def what_it_may(service: Service, secret: str) -> dict[str, Any]:
     """What the server says of a key."""
-    answered = httpx.get(f"{service.url}/v2/account", headers={"x-api-key": secret})
+    answered = httpx.get(f"{service.url}/v2/account", headers={"x-api-key": secret}, timeout=60)
     return dict(answered.json()["key"]) if answered.status_code == 200 else {"status": answered.status_code}
 
 

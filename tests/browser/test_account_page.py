@@ -10,7 +10,7 @@ from tests.browser.conftest import Open
 from tests.browser.edits import Past
 from tests.browser.kit import PHONE, axe, both_schemes, fits, tab_to
 from tests.receivers import receiving
-from tests.service import Service
+from tests.service import Service, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -33,8 +33,15 @@ def past(service: Service) -> Iterator[Past]:
         past.client.post("/v2/webhooks", json={"url": receiver.url})
         past.edit("make it snow")
         fail(past)
+        # Else the page would look again and again, also while it is measured.
+        eventually(lambda: ["delivered"] * 2 == states(past))
         yield past
     past.client.close()
+
+
+def states(past: Past) -> list[str]:
+    """How the deliveries stand."""
+    return [each["state"] for each in past.client.get("/v2/webhooks/deliveries").json()["deliveries"]]
 
 
 def open_part(open_page: Open, past: Past, part: str, **screen: object) -> Page:

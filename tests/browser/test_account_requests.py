@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def shows(image: Locator) -> None:
     """The picture is there, and not only its frame."""
     expect(image).to_be_visible()
-    assert eventually(lambda: image.evaluate("(node) => node.complete && node.naturalWidth"), within=20)
+    assert eventually(lambda: image.evaluate("(node) => node.complete && node.naturalWidth"))
 
 
 def found(page: Page, *ids: str) -> None:
@@ -146,7 +146,7 @@ def test_cancelling(open_page: Open, past: Past, service: Service) -> None:
         expect(row).to_have_attribute("data-state", "queued")
         row.get_by_role("button", name="Cancel").click()
         answer(page, yes=True)
-    expect(row).to_contain_text("Failed · cancelled")
+        expect(row).to_contain_text("Failed · cancelled")
     assert "cancelled" == past.body(waiting)["code"]
 
 

@@ -44,8 +44,10 @@ def series(*values: float | None, name: str = "things") -> dict[str, Any]:
 
 @pytest.fixture
 def blank(open_page: Open) -> Page:
-    """A page with the charts' styles, to draw on."""
-    return open_page("/account")
+    """A page with the charts' styles, to draw on: what stands above the drawing is there and moves it no more."""
+    page = open_page("/account")
+    expect(page.locator("[data-loaded]")).to_have_count(3)
+    return page
 
 
 @pytest.mark.parametrize(

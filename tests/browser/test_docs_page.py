@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from openkontext.contract import PARAMETERS
 from tests.browser.conftest import Open
-from tests.browser.kit import PHONE, axe, both_schemes, fits, tab_to
+from tests.browser.kit import PHONE, axe, both_schemes, fits, tab_to, timeless
 from tests.service import Service
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ def docs(open_page: Open) -> Page:
 @pytest.fixture(scope="module")
 def document(service: Service) -> dict[str, Any]:
     """What the reference is made of."""
-    return httpx.get(f"{service.url}/openapi.json").json()
+    return httpx.get(f"{service.url}/openapi.json", timeout=60).json()
 
 
 def visible(page: Page) -> int:
@@ -115,8 +115,9 @@ def test_copying_an_example(open_page: Open) -> None:
     """The button puts the call on the clipboard, as it is printed."""
     docs = open_page("/docs", permissions=["clipboard-read", "clipboard-write"])
     figure = docs.locator("#get-healthz figure")
-    figure.get_by_role("button", name="Copy").click()
-    expect(figure.get_by_role("button", name="Copied")).to_be_visible()
+    with timeless(docs):
+        figure.get_by_role("button", name="Copy").click()
+        expect(figure.get_by_role("button", name="Copied")).to_be_visible()
     assert figure.locator("code").inner_text() == docs.evaluate("() => navigator.clipboard.readText()")
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from openkontext.contract import EXAMPLE_PROMPT, PARAMETERS
 from tests.browser.conftest import Open
-from tests.browser.kit import DARK, PHONE, axe, both_schemes, broken_picture, fits, new_key, sample_picture
+from tests.browser.kit import DARK, PHONE, axe, both_schemes, broken_picture, fits, new_key, sample_picture, timeless
 from tests.browser.playground import choose, part, stored
 from tests.service import Service
 
@@ -228,10 +228,11 @@ def test_a_damaged_picture_that_the_browser_reads_is_refused_by_the_server(
 def test_a_picture_is_dropped_anywhere(page: Page, picture: Path) -> None:
     """While a file is dragged over the page the dropzone says so; the drop is taken wherever it falls."""
     transfer = _transfer(page, picture)
-    page.dispatch_event("footer", "dragover", {"dataTransfer": transfer})
-    expect(page.locator(".drop-now")).to_be_visible()
-    page.dispatch_event("footer", "drop", {"dataTransfer": transfer})
-    expect(page.locator(".drop-now")).to_be_hidden()
+    with timeless(page):
+        page.dispatch_event("footer", "dragover", {"dataTransfer": transfer})
+        expect(page.locator(".drop-now")).to_be_visible()
+        page.dispatch_event("footer", "drop", {"dataTransfer": transfer})
+        expect(page.locator(".drop-now")).to_be_hidden()
     expect(page.locator(".input-name")).to_have_text(picture.name)
     expect(page.locator("[data-size]")).to_contain_text("300 × 200 · ")
 

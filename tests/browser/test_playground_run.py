@@ -10,8 +10,18 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Open, Start
-from tests.browser.kit import PHONE, Log, axe, fits, held, new_key
-from tests.browser.playground import choose, expect_state, part, quickly, run, shown_request, stored
+from tests.browser.kit import PHONE, Log, axe, fits, held, new_key, timeless, unsupervised
+from tests.browser.playground import (
+    cancel,
+    choose,
+    expect_queued,
+    expect_state,
+    part,
+    quickly,
+    run,
+    shown_request,
+    stored,
+)
 from tests.browser.troubles import Trouble
 from tests.service import Service
 
@@ -102,6 +112,7 @@ def test_cancel_while_it_waits(page: Page, service: Service) -> None:
     with held(service):
         run(page, "make it snow")
         expect_state(page, "queued")
+        expect_queued(page)
         expect(part(page, "run")).to_be_hidden()
         cancel_late(page)
         expect_state(page, "failed")
@@ -127,13 +138,14 @@ def cancel_late(page: Page) -> None:
     """Press Cancel as soon as it can't be a second press of Run any more."""
     expect(part(page, "cancel")).to_be_visible()
     page.wait_for_function("(since) => performance.now() - since > 650", arg=page.evaluate("() => performance.now()"))
-    part(page, "cancel").click()
+    cancel(page)
 
 
 def test_a_double_click_on_run_cancels_nothing(page: Page) -> None:
     """Though Cancel stands where Run was."""
     quickly(page)
-    part(page, "run").dblclick()
+    with timeless(page):
+        part(page, "run").dblclick()
     expect_state(page, "done")
 
 
@@ -208,10 +220,11 @@ def test_a_picture_that_cannot_be_fetched_is_said_at_the_picture_too(page: Page)
 @pytest.mark.slow
 def test_a_server_that_is_gone(trouble: Make, open_page: Open, log: Log) -> None:
     """Said above Run; once it is back, the same press works."""
-    log.allow("ERR_CONNECTION_REFUSED")
+    log.allow("ERR_")
     met = trouble("offline")
     page = open_page(url=met.url)
     expect(part(page, "estimate")).to_contain_text("×")
+    expect(part(page, "history-empty")).to_be_visible()
     met.strike()
     run(page, "make it snow")
     expect(part(page, "run-error")).to_contain_text("The server can't be reached")
@@ -313,7 +326,7 @@ def test_a_restart_in_mid_edit(own_service: Start, slow: Path, open_page: Open, 
     own = own_service(model=slow)
     page = open_page(url=own.url)
     run(page, "make it snow", num_inference_steps="50")
-    with held(own.running, step=2):
+    with held(own.running, step=2), unsupervised(own.running):
         expect_state(page, "processing")
         own.running.child("gateway").kill()
         expect(part(page, "reconnecting")).to_be_visible()

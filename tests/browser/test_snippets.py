@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 import openkontext.web
 from openkontext.contract import DEFAULTS, SLUG
-from tests.browser.kit import Log, free_port, sample_picture
+from tests.browser.kit import Log, free_port, sample_picture, timeless
 from tests.browser.programs import LANGUAGES, NODE, Programs, printed, set_playground
 from tests.receivers import receiving
 from tests.service import Service, eventually
@@ -241,8 +241,9 @@ def test_copying(model: Page) -> None:
     model.context.grant_permissions(["clipboard-read", "clipboard-write"])
     set_playground(model, VALUES)
     text = printed(model, "go", "sync")
-    model.get_by_test_id("copy").click()
-    expect(model.get_by_test_id("copy")).to_have_text("Copied")
+    with timeless(model):
+        model.get_by_test_id("copy").click()
+        expect(model.get_by_test_id("copy")).to_have_text("Copied")
     expect(model.get_by_role("status").filter(has_text="Copied")).to_be_attached()
     assert text == model.evaluate("() => navigator.clipboard.readText()")
 

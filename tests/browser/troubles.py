@@ -78,7 +78,7 @@ def insufficient_credits(stage: Stage) -> Trouble:
 
 def rate_limited(stage: Stage) -> Trouble:
     """A key for one request a minute, and that was made."""
-    trouble = stage.with_key(rpm=1)
+    trouble = stage.with_key(account="hasty", credits=1, rpm=1)
     _edit_with(trouble)
     return trouble
 
@@ -86,7 +86,7 @@ def rate_limited(stage: Stage) -> Trouble:
 def too_many_waiting(stage: Stage) -> Trouble:
     """A key that may have one request waiting, and has it: nothing moves until the test ends."""
     stage.stack.enter_context(held(stage.service))
-    trouble = stage.with_key(max_queued=1)
+    trouble = stage.with_key(account="patient", credits=1, max_queued=1)
     _edit_with(trouble)
     return trouble
 
@@ -120,10 +120,11 @@ def queue_timeout(stage: Stage) -> Trouble:
 def worker_lost(stage: Stage) -> Trouble:
     """The worker is killed in mid-step, and there is no second attempt. Ask for 50 steps."""
     own = stage.own_service(model=stage.slow, max_attempts=1)
+    worker = own.running.child("worker")
 
     def strike() -> None:
         eventually(lambda: running_step(own.running) >= 1, every=0.005)
-        own.running.child("worker").kill()
+        worker.kill()
 
     return stage.trouble(own.url, strike=strike)
 

@@ -18,8 +18,10 @@ from tests.end_to_end.web import picture
 from tests.service import eventually
 
 WORKER = Path(__file__).with_name("trapped_worker.py")
-STEP_TIMEOUT = 5
-SILENCE = 6
+# So long that a busy machine keeps them. The second is the shorter by far: a worker that holds the interpreter ends
+# itself some time after the first, if nobody has found it by then.
+STEP_TIMEOUT = 20
+SILENCE = 15
 
 
 class Fleet:

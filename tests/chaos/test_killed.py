@@ -1,5 +1,6 @@
 """Processes killed with SIGKILL, the most sudden end there is: accepted requests complete all the same."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -12,10 +13,10 @@ from tests.service import Service
 def test_worker_killed_in_mid_edit(service: Service):
     """The same request is run again by the next worker: seen as one PROCESSING, charged once."""
     with service.client() as client, record(service.data) as books:
-        before = books.spent()
+        before, worker = books.spent(), service.child("worker")
         request_id = submit(client, LONGEST)
         books.wait_for_step(request_id, 3)
-        service.child("worker").kill()
+        worker.kill()
         states, body = follow(client, request_id)
         assert ["PROCESSING", "COMPLETED"] == [state for state in states if state != "QUEUED"]
         assert "QUEUED" not in states[1:]
@@ -43,7 +44,9 @@ def test_everything_killed_then_the_supervisor_alone(slow_model: Path, tmp_path:
         request_id = submit(client, LONGEST)
         supervisor = psutil.Process(first.process.pid)
         for process in [supervisor, *supervisor.children()]:
-            process.kill()
+            # Children end by themselves once they see that their parent is gone.
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         first.process.wait()
     with Service(data, slow_model, lease=LEASE) as second, second.client() as client:
         _, body = follow(client, request_id)
