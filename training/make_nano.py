@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,15 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from transformers import CLIPTokenizer
 
+from training import together
 from training.evaluate import SHOWN, draw_cases, evaluate_checkpoint
 from training.export import export
 from training.latents import encode_pictures, make_shards, measure_latents, read_shards
 from training.nano import Nano, sample
 from training.pairs import Pairs
+from training.phrases import FAMILIES
 from training.sources import Cutouts, SourceError, fetch, load_cutouts
+from training.start import Start, extend
 from training.text import list_words, make_corpus, make_t5_tokenizer, train_clip_tokenizer
 from training.train import Trainer, train
 from training.vae import POOL, measure_psnr, refine_decoder, render_pool, train_vae
@@ -45,7 +49,8 @@ class Run:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    gpu = torch.cuda.is_available()
+    gpus = torch.cuda.device_count()
+    gpu = gpus > 0
     parser = argparse.ArgumentParser(prog="python -m training.make_nano", description=__doc__)
     parser.add_argument("--state", type=Path, default=ROOT / "state", help="where the run is kept, to go on from")
     parser.add_argument("--size", type=int, default=128, help="side of a square picture, in pixels")
@@ -54,6 +59,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10 if gpu else 90, help="budget of the transformer")
     parser.add_argument("--shards", type=int, default=400 if gpu else 40, help="shards of 50 scenarios to render")
     parser.add_argument("--batch", type=int, default=512 if gpu else 48, help="edits in a training step")
+    parser.add_argument(
+        "--rate", type=float, default=1.0, help="factor of the learning rate; half to go on with --begin"
+    )
+    parser.add_argument("--processes", type=int, default=gpus or os.cpu_count(), help="how many share a batch")
+    parser.add_argument("--without", nargs="*", default=(), choices=FAMILIES, help="families to leave out of training")
+    parser.add_argument("--begin", type=Path, help="a checkpoint to go on from, instead of from nothing")
     parser.add_argument("--cases", type=int, default=10, help="held-out cases for each family in the evaluation")
     parser.add_argument("--output", type=Path, default=CHECKPOINT, help="where the checkpoint is written")
     parser.add_argument("--export-only", action="store_true", help="write what there is of the checkpoint, and stop")
@@ -63,27 +74,35 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Fetch, train the VAE, cache latents, train the rest, export, evaluate."""
     options = parse()
-    torch.manual_seed(0)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     fetch(options.state / "data")
-    cutouts = load_cutouts(options.state / "data", options.size * 5 // 4)
-    run = Run(options, device, cutouts, train_vae(options.state, options.size, options.minutes_vae, device))
+    run = prepare(options)
     if not options.export_only:
-        make_shards(options.state, run.vae, options.size, options.shards, device)
+        make_shards(options.state, run.vae, options.size, options.shards, run.device)
     normalise(run)
     nano, words = make_model(run)
-    if options.export_only:
-        trained = Trainer(nano, options.state / "nano.pt").averaged()
-    else:
-        trained = train_nano(run, nano)
+    if not options.export_only:
+        together.run_together(train_nano, options.processes, options.state, options)
+    trained = Trainer(nano, options.state / "nano.pt").averaged()
     minutes_decoder = 0.0 if options.export_only else options.minutes_decoder
-    refine_decoder(run.vae, options.state, options.size, minutes_decoder, device)
-    print(f"vae  {measure_psnr(run.vae, pool(run)[:200], device):.2f} dB")
+    refine_decoder(run.vae, options.state, options.size, minutes_decoder, run.device)
+    print(f"vae  {measure_psnr(run.vae, pool(run)[:200], run.device):.2f} dB")
     export(trained, run.vae, words, pool(run)[:200], options.size, options.output)
     print(f"written to {options.output}")
     if not options.export_only:
         size = options.size, options.size
         evaluate_checkpoint(options.output, run.cutouts, options.state / "evaluation", options.cases, size)
+
+
+def prepare(options: argparse.Namespace) -> Run:
+    """The data, and the autoencoder: the one to begin with, or trained."""
+    torch.manual_seed(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    cutouts = load_cutouts(options.state / "data", options.size * 5 // 4)
+    if options.begin:
+        vae = Start(options.begin).pipeline.vae.to(device)
+    else:
+        vae = train_vae(options.state, options.size, options.minutes_vae, device)
+    return Run(options, device, cutouts, vae)
 
 
 def pool(run: Run) -> np.ndarray:
@@ -92,7 +111,9 @@ def pool(run: Run) -> np.ndarray:
 
 
 def normalise(run: Run) -> None:
-    """Measure the latents once, and give the VAE's config their shift and scale."""
+    """Measure the latents once, and give the VAE's config their shift and scale; one begun with has them."""
+    if run.options.begin:
+        return
     path = run.state / "latents.json"
     if not path.exists():
         path.write_text(json.dumps(measure_latents(list(read_shards(run.state)))))
@@ -101,26 +122,34 @@ def normalise(run: Run) -> None:
 
 
 def make_model(run: Run) -> tuple[Nano, list[str]]:
-    """A fresh model and the words of its vocabulary."""
+    """A model and the words of its vocabulary: fresh, or with the weights and words of the checkpoint to begin with."""
+    start = Start(run.options.begin) if run.options.begin else None
     words_path, clip_path = run.state / "words.json", run.state / "clip-tokenizer"
     if not words_path.exists():
         corpus = make_corpus(run.cutouts)
-        train_clip_tokenizer(corpus).save_pretrained(clip_path)
-        words_path.write_text(json.dumps(list_words(corpus)))
+        clip = start.clip_tokenizer if start else train_clip_tokenizer(corpus)
+        clip.save_pretrained(clip_path)
+        words_path.write_text(json.dumps(extend(start.words if start else [], list_words(corpus))))
     words = json.loads(words_path.read_text())
     nano = Nano(CLIPTokenizer.from_pretrained(clip_path), make_t5_tokenizer(words, cased=False))
+    if start:
+        start.give_weights(nano)
     return nano.to(run.device), words
 
 
-def train_nano(run: Run, nano: Nano) -> Nano:
-    """Train the transformer and text encoders; returns the averaged model."""
+def train_nano(options: argparse.Namespace) -> None:
+    """Train the transformer and text encoders; in a process of its own where there are several."""
+    run = prepare(options)
+    normalise(run)
+    nano, _ = make_model(run)
     config = run.vae.config
-    pairs = Pairs(list(read_shards(run.state)), config.shift_factor, config.scaling_factor)
+    pairs = Pairs(list(read_shards(run.state)), config.shift_factor, config.scaling_factor, options.without)
 
     def draw_samples(model: Nano, step: int) -> None:
         save_grid(run, model, run.state / "samples" / f"{step:06d}.png")
 
-    return train(nano, pairs, run.state, run.options.minutes, run.options.batch, draw_samples)
+    budget = {"minutes": options.minutes, "count": options.batch, "rate": options.rate}
+    train(nano, pairs, run.state, **budget, on_picture=draw_samples)
 
 
 @torch.no_grad()

@@ -17,8 +17,8 @@ from training.transformer import build_transformer, pack, token_ids
 MAX_GUIDANCE = 10.0
 # The contract's default: there an edit is as it was drawn.
 FULL_GUIDANCE = 7.0
-# Most prompts are short, and a third of all tokens would be padding: three steps of four train with fewer of them.
-SHORT_LENGTH = 32
+# Tokens of text, drawn anew for each step. Most prompts have a dozen words, and a third of all tokens would be padding.
+LENGTHS = (16, 16, 32, TEXT_LENGTH)
 # A token has changed if its latents did by so much (root mean square, in deviations): the autoencoder's norms are over
 # the whole picture, and move a little what was kept.
 CHANGED = 0.3
@@ -65,12 +65,11 @@ class Nano(nn.Module):
         return output[:, : tokens.shape[1]]
 
 
-def flow_loss(nano: Nano, batch: Batch) -> Tensor:
-    """Weighted mean squared error of the velocity at random times, with random guidance."""
+def flow_loss(nano: Nano, batch: Batch, length: int) -> Tensor:
+    """Weighted mean squared error of the velocity at random times, with random guidance; `length` tokens of text."""
     reference, edited = batch.references.to(nano.device), batch.targets.to(nano.device)
     guidance = draw_guidance(len(edited), nano.device)
     target = guided(reference, edited, guidance)
-    length = SHORT_LENGTH if torch.rand(()) < 0.75 else TEXT_LENGTH
     noise, times = torch.randn_like(target), draw_times(len(target), nano.device)
     share = times.view(-1, 1, 1, 1)
     with torch.autocast(nano.device.type, torch.bfloat16):
@@ -110,9 +109,13 @@ def draw_guidance(count: int, device: torch.device) -> Tensor:
 
 
 def draw_times(count: int, device: torch.device) -> Tensor:
-    """Times in 0–1: logit-normal around the noisier half, a fifth uniform."""
-    normal = torch.sigmoid(0.3 + 1.2 * torch.randn(count, device=device))
-    uniform = torch.rand(count, device=device)
+    """Times in 0–1: logit-normal around the noisier half, a fifth uniform.
+
+    One out of each of `count` equal parts of either distribution: a batch that happens to be all noise teaches little.
+    """
+    parts = (torch.arange(count, device=device) + torch.rand(count, device=device)) / count
+    normal = torch.sigmoid(0.3 + 1.2 * torch.special.ndtri(parts.clamp(1e-6, 1 - 1e-6)))
+    uniform = parts[torch.randperm(count, device=device)]
     return torch.where(torch.rand(count, device=device) < 0.2, uniform, normal)
 
 

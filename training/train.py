@@ -1,31 +1,36 @@
-"""The transformer's training loop: resumable, bounded by time, with an averaged copy of the weights for use."""
+"""The transformer's training loop: resumable, bounded by time, with an averaged copy of the weights for use.
+
+With several processes (`together`) each draws a share of every batch, and the first keeps the run.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from training import together
 from training.fast import speed_up
-from training.nano import Nano, flow_loss
+from training.nano import LENGTHS, Nano, flow_loss
 from training.optim import Optimisers
-from training.pairs import Pairs
+from training.pairs import Batch, Pairs, stream
 from training.state import Clock, Every, load, save_atomically
 
 WARM_UP = 100
-DECAY_FROM = 0.65
+DECAY_FROM = 0.5
 AVERAGE = 0.998
 
 
 class Trainer:
     """Model, optimisers and averaged weights, with the file they are kept in."""
 
-    def __init__(self, nano: Nano, path: Path):
+    def __init__(self, nano: Nano, path: Path, rate: float = 1.0):
         self.nano, self.path = nano, path
-        self.optimisers = Optimisers(*split_nano(nano), muon_lr=2e-3, adam_lr=1e-3)
+        self.optimisers = Optimisers(*split_nano(nano), muon_lr=2e-3 * rate, adam_lr=1e-3 * rate)
         self.average = [param.detach().clone() for param in nano.parameters()]
         self.step, self.samples, self.spent = 0, 0, 0.0
         saved = load(path)
@@ -46,16 +51,18 @@ class Trainer:
         state |= {"model": self.nano.state_dict(), "optimisers": self.optimisers.state_dict()}
         save_atomically(state, self.path)
 
-    def update(self, pairs: Pairs, rng: np.random.Generator, count: int, share: float) -> Tensor:
-        """One step on a batch of `count`; `share` of the budget decides the learning rate. Returns the loss."""
-        loss = flow_loss(self.nano, pairs.draw(rng, count))
+    def update(self, batch: Batch, share: float) -> Tensor:
+        """One step on this process' part of a batch; `share` of the budget decides the learning rate. Its loss."""
+        length = int(np.random.default_rng(self.step).choice(LENGTHS))
+        loss = flow_loss(self.nano, batch, length)
         loss.backward()
+        together.average([param.grad for param in self.nano.parameters() if param.grad is not None])
         torch.nn.utils.clip_grad_norm_(self.nano.parameters(), 1.0)
         self.optimisers.step(learning_rate(self.step, share))
         decay = min(AVERAGE, (self.step + 1) / (self.step + 10))
         torch._foreach_lerp_(self.average, [param.detach() for param in self.nano.parameters()], 1 - decay)
         self.step += 1
-        self.samples += count
+        self.samples += len(batch.prompts) * together.size()
         return loss.detach()
 
     def averaged(self) -> Nano:
@@ -81,32 +88,52 @@ def learning_rate(step: int, share: float) -> float:
     return min(1.0, (step + 1) / WARM_UP) * fall
 
 
-def train(nano: Nano, pairs: Pairs, folder: Path, minutes: float, count: int, on_picture) -> Nano:
+def train(
+    nano: Nano,
+    pairs: Pairs,
+    folder: Path,
+    *,
+    minutes: float,
+    count: int,
+    rate: float,
+    on_picture: Callable[[Nano, int], None],
+) -> None:
     """Train, or go on, until `minutes` are spent; `on_picture(model, step)` is called now and then to draw samples."""
-    trainer = Trainer(nano, folder / "nano.pt")
+    trainer = Trainer(nano, folder / "nano.pt", rate)
     if nano.device.type == "cpu":
         speed_up(nano.transformer)
     nano.transformer.compile_repeated_blocks(dynamic=True)
     clock = Clock(minutes * 60, trainer.spent)
-    rng, report, save, picture = np.random.default_rng(trainer.step), Every(20), Every(180), Every(1200)
+    seed = [trainer.step, together.rank()]
+    torch.manual_seed(int(np.random.default_rng(seed).integers(1 << 40)))
+    batches = stream(pairs, count // together.size(), seed, drawers=8 if nano.device.type == "cuda" else 0)
+    first = together.rank() == 0
+    report, save, picture = Every(20), Every(180), Every(1200)
     losses: list[Tensor] = []
     try:
-        while clock.share < 1:
-            losses.append(trainer.update(pairs, rng, count, clock.share))
-            if report():
+        while (share := agreed(clock.share, nano.device)) < 1:
+            losses.append(trainer.update(next(batches), share))
+            if first and report():
                 print(progress(trainer, clock, losses), flush=True)
-                losses.clear()
-            if save():
+            if first and save():
                 trainer.save(clock.spent)
-            if picture():
+            if first and picture():
                 on_picture(trainer.averaged(), trainer.step)
+            del losses[:-100]
     finally:
-        trainer.save(clock.spent)
-    return trainer.averaged()
+        if first:
+            trainer.save(clock.spent)
+
+
+def agreed(share: float, device: torch.device) -> float:
+    """The mean of all processes' shares, by which all take the same steps and end at the same one."""
+    mean = torch.tensor([share], dtype=torch.float64, device=device)
+    together.average([mean])
+    return float(mean)
 
 
 def progress(trainer: Trainer, clock: Clock, losses: list[Tensor]) -> str:
-    """One line: step, loss since the last line, speed over the whole training, time left."""
+    """One line: step, loss of the last steps, speed over the whole training, time left."""
     loss = float(torch.stack(losses).mean())
     speed, left = trainer.samples / clock.spent, (clock.budget - clock.spent) / 60
     return f"nano  step {trainer.step}  loss {loss:.4f}  {speed:.1f} samples/s  {left:.1f} min left"

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from training.latents import Shard
-from training.nano import FULL_GUIDANCE, MAX_WEIGHT, draw_guidance, guided, weigh
-from training.pairs import EMPTY_PROMPTS, Pairs
+from training.nano import FULL_GUIDANCE, MAX_WEIGHT, draw_guidance, draw_times, guided, weigh
+from training.pairs import EMPTY_PROMPTS, Pairs, stream
 from training.scenarios import Edit
 
 
@@ -51,3 +51,27 @@ def test_what_changes_counts_as_much_as_what_stays() -> None:
     assert torch.equal(torch.tensor([2.0] * 4 + [2 / 3] * 12), quarter)
     assert MAX_WEIGHT == dot[0]
     assert torch.equal(torch.ones(2, 16), torch.stack([everything, nothing]))
+
+
+def test_batches_are_drawn_by_several_processes() -> None:
+    """Each has a seed of its own, so that no edits come twice; the same seed gives the same ones again."""
+    edits = [Edit(0, 1, "darker"), Edit(1, 0, "brighter")]
+    pairs = Pairs([Shard((32, 32), torch.zeros(2, 16, 4, 4).half(), edits)], shift=0.0, scale=1.0)
+    first, again = ([next(batches).prompts for _ in range(4)] for batches in [stream(pairs, 8, [1], 2) for _ in "ab"])
+    assert first == again
+    assert 4 == len({tuple(prompts) for prompts in first})
+
+
+def test_families_can_be_left_out() -> None:
+    """A short run doesn't learn what it can't."""
+    edits = [Edit(0, 1, "darker"), Edit(1, 0, "mirror")]
+    pairs = Pairs([Shard((32, 32), torch.zeros(2, 16, 4, 4).half(), edits)], shift=0.0, scale=1.0, without=["mirror"])
+    assert ["darker"] == pairs.buckets[0].names
+
+
+def test_times_are_spread_over_the_batch() -> None:
+    """The uniform ones have one in each part; all lie in 0–1, more of them in the noisier half."""
+    torch.manual_seed(0)
+    times = draw_times(4000, torch.device("cpu"))
+    assert ((times > 0) & (times < 1)).all()
+    assert 0.57 == pytest.approx((times > 0.5).float().mean().item(), abs=0.03)
