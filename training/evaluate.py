@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,8 @@ CLOSE = 0.35
 SHOWN, JUDGED = 90_000_000, 190_000_000
 # What is asked of ordinary photographs.
 ON_PHOTOS = (*EFFECTS, "clear", "mirror")
+# Each line of the table: a family, and whether it is asked of photographs.
+ROWS = [(family, False) for family in FAMILIES] + [(family, True) for family in ON_PHOTOS]
 GUIDANCES = (0.0, 3.5, 7.0, 10.0)
 HEADER = "| family | edit happened | and the rest was kept | PSNR to target (of copying) | PSNR of what was to keep |"
 ROOT = Path(__file__).parent
@@ -174,22 +178,37 @@ def edit(
     return [(image * 255 + 0.5).astype(np.uint8) for image in result.images]
 
 
-def evaluate_checkpoint(
-    folder: Path, cutouts: Cutouts, output: Path, per_family: int = 8, size: Size = (128, 128), steps: int = 35
-) -> str:
-    """Edit every case with the stock pipeline; writes a contact sheet and the table to `output`, returns the table."""
-    pipeline = FluxKontextPipeline.from_pretrained(folder)
-    pipeline.set_progress_bar_config(disable=True)
+@dataclass(frozen=True)
+class Exam:
+    """What a checkpoint in `folder` is asked, and where the data packages are that the cases are drawn from."""
+
+    folder: Path
+    data: Path
+    per_family: int
+    size: Size
+    steps: int
+
+    def draw(self, per_family: int, families: tuple[str, ...] = FAMILIES, photos: bool = False) -> list[Case]:
+        """Its cases."""
+        return draw_cases(
+            load_cutouts(self.data, max(self.size) * 5 // 4), per_family, self.size, families, photos=photos
+        )
+
+
+def evaluate_checkpoint(exam: Exam, output: Path) -> str:
+    """Edit every case with the stock pipeline; writes a contact sheet and the table to `output`, returns the table.
+
+    A process for each core, with one thread: two threads would wait for each other.
+    """
     table, sheet = [HEADER, "|---|---|---|---|---|"], []
-    rows = [(family, False) for family in FAMILIES] + [(family, True) for family in ON_PHOTOS]
-    for family, photos in rows:
-        cases = draw_cases(cutouts, per_family, size, (family,), photos=photos)
-        results = edit(pipeline, cases, steps)
-        name = f"{family}, photos" if photos else family
-        table.append(summarise(name, [judge(*pair) for pair in zip(cases, results, strict=True)]))
-        sheet.append(lay_out(cases[:4], results[:4]))
-        print(table[-1], flush=True)
-    table += ["", *measure_parameters(pipeline, draw_cases(cutouts, 2, size), steps)]
+    families = [family for family, _ in ROWS]
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        parameters = pool.submit(measure_parameters, exam)
+        for line, examples in pool.map(examine, [exam] * len(ROWS), families, [photos for _, photos in ROWS]):
+            table.append(line)
+            sheet.append(examples)
+            print(line, flush=True)
+        table += ["", *parameters.result()]
     print("\n".join(table[-4:]), flush=True)
     output.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate(sheet)).save(output / "contact-sheet.png")
@@ -197,8 +216,26 @@ def evaluate_checkpoint(
     return "\n".join(table)
 
 
-def measure_parameters(pipeline: FluxKontextPipeline, cases: list[Case], steps: int) -> list[str]:
-    """A line each on what guidance, seed and the number of steps change, as PSNRs in dB over all cases."""
+def examine(exam: Exam, family: str, photos: bool) -> tuple[str, np.ndarray]:
+    """A family's line of the table, and some of its cases in a row of pictures."""
+    cases = exam.draw(exam.per_family, (family,), photos)
+    results = edit(load_pipeline(exam.folder), cases, exam.steps)
+    name = f"{family}, photos" if photos else family
+    scores = [judge(*pair) for pair in zip(cases, results, strict=True)]
+    return summarise(name, scores), lay_out(cases[:4], results[:4])
+
+
+@lru_cache(maxsize=1)
+def load_pipeline(folder: Path) -> FluxKontextPipeline:
+    """The stock pipeline, without its progress bars."""
+    pipeline = FluxKontextPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def measure_parameters(exam: Exam) -> list[str]:
+    """A line each on what guidance, seed and the number of steps change, as PSNRs in dB over two cases a family."""
+    pipeline, cases, steps = load_pipeline(exam.folder), exam.draw(2), exam.steps
     by_guidance = {guidance: edit(pipeline, cases, steps, guidance) for guidance in GUIDANCES}
     usual = by_guidance[7.0]
     references, targets = [case.reference for case in cases], [case.target for case in cases]
@@ -242,9 +279,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=35)
     parser.add_argument("--size", type=int, nargs=2, default=(128, 128), metavar=("HEIGHT", "WIDTH"))
     options = parser.parse_args()
-    cutouts = load_cutouts(options.state / "data", max(options.size) * 5 // 4)
-    output = options.state / "evaluation"
-    evaluate_checkpoint(options.checkpoint, cutouts, output, options.cases, tuple(options.size), options.steps)
+    exam = Exam(options.checkpoint, options.state / "data", options.cases, tuple(options.size), options.steps)
+    evaluate_checkpoint(exam, options.state / "evaluation")
 
 
 if __name__ == "__main__":

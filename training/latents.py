@@ -46,14 +46,14 @@ def render_scenario(folder: Path, seed: int, size: Size, side: int) -> tuple[np.
     return pictures, [asdict(edit) for edit in scenario.edits]
 
 
-def make_shards(folder: Path, vae: AutoencoderKL, side: int, count: int, device: torch.device) -> None:
-    """Render and encode shards 0 to `count` − 1 that `folder` lacks, on all cores; prints a line for each."""
-    missing = [number for number in range(count) if not shard_path(folder, number).exists()]
+def make_shards(folder: Path, vae: AutoencoderKL, side: int, numbers: range, device: torch.device) -> None:
+    """Render and encode the shards of these numbers that `folder` lacks, on all cores; prints a line for each."""
+    missing = [number for number in numbers if not shard_path(folder, number).exists()]
     with ProcessPoolExecutor() as pool:
         for number in missing:
             shard = make_shard(folder, vae, side, number, device, pool)
             save_atomically(shard, shard_path(folder, number))
-            print(f"latents  shard {number + 1} of {count}  {len(shard['latents'])} pictures", flush=True)
+            print(f"latents  shard {number} of {numbers.stop}  {len(shard['latents'])} pictures", flush=True)
 
 
 def make_shard(

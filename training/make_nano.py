@@ -16,7 +16,7 @@ from PIL import Image
 from transformers import CLIPTokenizer
 
 from training import together
-from training.evaluate import SHOWN, draw_cases, evaluate_checkpoint
+from training.evaluate import SHOWN, Exam, draw_cases, evaluate_checkpoint
 from training.export import export
 from training.latents import encode_pictures, make_shards, measure_latents, read_shards
 from training.nano import Nano, sample
@@ -58,10 +58,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes-decoder", type=float, default=3 if gpu else 10, help="then, of its decoder alone")
     parser.add_argument("--minutes", type=float, default=10 if gpu else 90, help="budget of the transformer")
     parser.add_argument("--shards", type=int, default=400 if gpu else 40, help="shards of 50 scenarios to render")
+    parser.add_argument("--seen", type=int, default=0, help="how many shards earlier runs have seen: these are skipped")
     parser.add_argument("--batch", type=int, default=512 if gpu else 48, help="edits in a training step")
-    parser.add_argument(
-        "--rate", type=float, default=1.0, help="factor of the learning rate; half to go on with --begin"
-    )
+    parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rate; half to go on")
     parser.add_argument("--processes", type=int, default=gpus or os.cpu_count(), help="how many share a batch")
     parser.add_argument("--without", nargs="*", default=(), choices=FAMILIES, help="families to leave out of training")
     parser.add_argument("--begin", type=Path, help="a checkpoint to go on from, instead of from nothing")
@@ -77,7 +76,8 @@ def main() -> None:
     fetch(options.state / "data")
     run = prepare(options)
     if not options.export_only:
-        make_shards(options.state, run.vae, options.size, options.shards, run.device)
+        numbers = range(options.seen, options.seen + options.shards)
+        make_shards(options.state, run.vae, options.size, numbers, run.device)
     normalise(run)
     nano, words = make_model(run)
     if not options.export_only:
@@ -90,7 +90,8 @@ def main() -> None:
     print(f"written to {options.output}")
     if not options.export_only:
         size = options.size, options.size
-        evaluate_checkpoint(options.output, run.cutouts, options.state / "evaluation", options.cases, size)
+        exam = Exam(options.output, options.state / "data", options.cases, size, steps=35)
+        evaluate_checkpoint(exam, options.state / "evaluation")
 
 
 def prepare(options: argparse.Namespace) -> Run:

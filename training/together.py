@@ -5,6 +5,7 @@ Two threads in one process wait for each other at every small product; two proce
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ def run_together(work: Callable[..., None], processes: int, folder: Path, *argum
 
 def join(rank: int, processes: int, meeting: Path, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """One of the processes."""
+    # By this it is told that its parent is gone; a shell's background jobs ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(rank)
