@@ -234,8 +234,8 @@ def load_pipeline(folder: Path) -> FluxKontextPipeline:
 
 
 def measure_parameters(exam: Exam) -> list[str]:
-    """A line each on what guidance, seed and the number of steps change, as PSNRs in dB over two cases a family."""
-    pipeline, cases, steps = load_pipeline(exam.folder), exam.draw(2), exam.steps
+    """A line each on what guidance, seed and the number of steps change, as PSNRs in dB over one case a family."""
+    pipeline, cases, steps = load_pipeline(exam.folder), exam.draw(1), exam.steps
     by_guidance = {guidance: edit(pipeline, cases, steps, guidance) for guidance in GUIDANCES}
     usual = by_guidance[7.0]
     references, targets = [case.reference for case in cases], [case.target for case in cases]

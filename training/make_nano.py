@@ -100,7 +100,7 @@ def prepare(options: argparse.Namespace) -> Run:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cutouts = load_cutouts(options.state / "data", options.size * 5 // 4)
     if options.begin:
-        vae = Start(options.begin).pipeline.vae.to(device)
+        vae = Start(options.begin).vae.to(device)
     else:
         vae = train_vae(options.state, options.size, options.minutes_vae, device)
     return Run(options, device, cutouts, vae)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import FluxKontextPipeline
+from diffusers import AutoencoderKL, FluxKontextPipeline
 from torch import Tensor
 from transformers import CLIPTokenizer
 
 from training.nano import Nano
+from training.vae import build_vae
 
 
 class Start:
@@ -24,6 +25,15 @@ class Start:
         tokens = sorted(self.pipeline.tokenizer_2.get_vocab().items(), key=lambda entry: entry[1])
         names = [token for token, _ in tokens]
         return [name.removeprefix("▁") for name in names[: names.index("▁")] if name.startswith("▁")]
+
+    @property
+    def vae(self) -> AutoencoderKL:
+        """The autoencoder, with the shift and scale of its latents."""
+        known = self.pipeline.vae
+        vae = build_vae()
+        vae.load_state_dict(known.state_dict())
+        vae.register_to_config(shift_factor=known.config.shift_factor, scaling_factor=known.config.scaling_factor)
+        return vae.eval()
 
     @property
     def clip_tokenizer(self) -> CLIPTokenizer:

@@ -22,8 +22,12 @@ def test_a_run_goes_on_from_an_exported_checkpoint(tmp_path: Path) -> None:
     before = Nano(train_clip_tokenizer(["make it snow"] * 3, size=300), make_t5_tokenizer(WORDS, cased=False)).eval()
     pictures = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
     expected = before.encode(["blur the picture"])
-    export(before, build_vae(), WORDS, pictures, 64, tmp_path)
+    vae = build_vae()
+    vae.register_to_config(scaling_factor=2.0)
+    export(before, vae, WORDS, pictures, 64, tmp_path)
     start = Start(tmp_path)
+    assert vae.config.scaling_factor == start.vae.config.scaling_factor
+    assert torch.equal(vae.decoder.conv_in.weight, start.vae.decoder.conv_in.weight)
     assert WORDS == start.words
     words = extend(start.words, ["snow", "gone"])
     assert [*WORDS, "gone"] == words
