@@ -188,11 +188,14 @@ class Exam:
     size: Size
     steps: int
 
+    @property
+    def cutouts(self) -> Cutouts:
+        """What its pictures are made of."""
+        return load_cutouts(self.data, max(self.size) * 5 // 4)
+
     def draw(self, per_family: int, families: tuple[str, ...] = FAMILIES, photos: bool = False) -> list[Case]:
         """Its cases."""
-        return draw_cases(
-            load_cutouts(self.data, max(self.size) * 5 // 4), per_family, self.size, families, photos=photos
-        )
+        return draw_cases(self.cutouts, per_family, self.size, families, photos=photos)
 
 
 def evaluate_checkpoint(exam: Exam, output: Path) -> str:
@@ -202,6 +205,8 @@ def evaluate_checkpoint(exam: Exam, output: Path) -> str:
     """
     table, sheet = [HEADER, "|---|---|---|---|---|"], []
     families = [family for family, _ in ROWS]
+    # Fetched and decoded here once, where they aren't yet: the processes would all begin to.
+    _ = exam.cutouts
     with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         parameters = pool.submit(measure_parameters, exam)
         for line, examples in pool.map(examine, [exam] * len(ROWS), families, [photos for _, photos in ROWS]):

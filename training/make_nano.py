@@ -39,6 +39,7 @@ class Run:
     options: argparse.Namespace
     device: torch.device
     cutouts: Cutouts
+    start: Start | None
     vae: AutoencoderKL
 
     @property
@@ -99,11 +100,9 @@ def prepare(options: argparse.Namespace) -> Run:
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cutouts = load_cutouts(options.state / "data", options.size * 5 // 4)
-    if options.begin:
-        vae = Start(options.begin).vae.to(device)
-    else:
-        vae = train_vae(options.state, options.size, options.minutes_vae, device)
-    return Run(options, device, cutouts, vae)
+    start = Start(options.begin) if options.begin else None
+    vae = start.vae.to(device) if start else train_vae(options.state, options.size, options.minutes_vae, device)
+    return Run(options, device, cutouts, start, vae)
 
 
 def pool(run: Run) -> np.ndarray:
@@ -113,7 +112,7 @@ def pool(run: Run) -> np.ndarray:
 
 def normalise(run: Run) -> None:
     """Measure the latents once, and give the VAE's config their shift and scale; one begun with has them."""
-    if run.options.begin:
+    if run.start:
         return
     path = run.state / "latents.json"
     if not path.exists():
@@ -124,7 +123,7 @@ def normalise(run: Run) -> None:
 
 def make_model(run: Run) -> tuple[Nano, list[str]]:
     """A model and the words of its vocabulary: fresh, or with the weights and words of the checkpoint to begin with."""
-    start = Start(run.options.begin) if run.options.begin else None
+    start = run.start
     words_path, clip_path = run.state / "words.json", run.state / "clip-tokenizer"
     if not words_path.exists():
         corpus = make_corpus(run.cutouts)

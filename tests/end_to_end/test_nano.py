@@ -74,6 +74,15 @@ class TestEdits:
         before, after = self.edited(engine, sample, "blur the picture")
         assert sharpness(after) < 0.7 * sharpness(before)
 
+    @pytest.mark.parametrize("weather", ["snow", "fog"])
+    def test_weather_comes_and_goes(self, engine, sample, weather):
+        """What was added is cleared away: most of the difference is gone."""
+        before, changed = self.edited(engine, sample, f"add {weather}")
+        cleared = engine.edit(changed, f"remove the {weather}", num_inference_steps=STEPS).image
+        worst, left = (np.mean((pixels(each) - pixels(before)) ** 2) for each in (changed, cleared))
+        assert worst > 0.01
+        assert left < 0.5 * worst
+
     def test_a_new_background_keeps_the_subject(self, engine, sample):
         """Bokeh lights glow in the dark: the frame turns dark, and the middle is kept better than the frame."""
         before, after = self.edited(engine, sample, "Replace the background with a bokeh light effect")

@@ -17,15 +17,14 @@ let log = null;
 /** The log; its "Older" shows more of it. */
 export function deliveriesSection() {
   let shown = PER_PAGE;
-  log = section($("#deliveries-section"), { permission: "may_manage", load: () => load(shown), show });
+  const load = () => firstOf("/v2/webhooks/deliveries", "deliveries", shown);
+  log = section($("#deliveries-section"), { permission: "may_manage", load, show });
   onMore("deliveries", () => {
     shown += PER_PAGE;
     return log.refresh();
   });
   return log.refresh;
 }
-
-const load = (wanted) => firstOf("/v2/webhooks/deliveries", "deliveries", wanted);
 
 function show({ found, total }) {
   showRows($("#deliveries-section tbody"), found, "id", row);
