@@ -26,9 +26,11 @@ from training.scenes import SCENES, paint
 from training.sources import Cutouts, load_cutouts
 from training.states import render
 
-# The bars, set before the training that they judge.
+# The bars, set before the training that they judge: of what is kept, in dB; of what changes, the share of copying's
+# squared error that may be left, over the whole picture or over the part that changes (there, half as strong a ghost).
 KEPT_DB = 20.0
 CLOSE = 0.35
+PART_CLOSE = 0.25
 # Seeds of the scenarios: those that a run shows while it trains, and those that it is judged by.
 SHOWN, JUDGED = 90_000_000, 190_000_000
 # What is asked of ordinary photographs.
@@ -106,8 +108,18 @@ def psnr(first: np.ndarray, second: np.ndarray) -> float:
 
 def is_close(case: Case, result: np.ndarray) -> bool:
     """The error left is at most a third of what copying the reference would leave."""
-    left, before = (np.mean((from_bytes(p) - from_bytes(case.target)) ** 2) for p in (result, case.reference))
-    return bool(left < CLOSE * before)
+    return error_left(case, result, np.ones_like(case.keep)) < CLOSE
+
+
+def is_close_in_part(case: Case, result: np.ndarray) -> bool:
+    """So it is where the edit changes something: over the whole picture, the rest would outweigh a small object."""
+    return error_left(case, result, ~case.keep) < PART_CLOSE
+
+
+def error_left(case: Case, result: np.ndarray, where: np.ndarray) -> float:
+    """The squared error to the target over the pixels `where`, as a share of the one that copying would leave."""
+    left, before = (np.mean((from_bytes(p) - from_bytes(case.target))[where] ** 2) for p in (result, case.reference))
+    return float(left / before)
 
 
 def is_scene(case: Case, result: np.ndarray) -> bool:
@@ -146,6 +158,10 @@ CHECKS: dict[str, Callable[[Case, np.ndarray], bool]] = {
     "background": is_scene,
     "snow": has_weather,
     "rain": has_weather,
+    "recolour": is_close_in_part,
+    "remove": is_close_in_part,
+    "add": is_close_in_part,
+    "replace": is_close_in_part,
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from training import together
+
 
 class Muon(torch.optim.Optimizer):
     """Momentum whose matrix is made orthogonal before each step; updates are scaled to AdamW's root mean square."""
@@ -24,9 +26,9 @@ class Muon(torch.optim.Optimizer):
                 self.step_shape(params, group)
 
     def step_shape(self, params: list[Tensor], group: dict[str, float]) -> None:
-        """Update parameters that are matrices of one shape."""
+        """Update parameters that are matrices of one shape; of several processes each makes some of them orthogonal."""
         directions = torch.stack([self.direction(param, group["momentum"]).flatten(1) for param in params])
-        directions = orthogonalise(directions)
+        directions = together.divide(orthogonalise, directions.bfloat16()).to(params[0].dtype)
         scale = 0.2 * max(directions.shape[-2:]) ** 0.5
         for param, direction in zip(params, directions, strict=True):
             param.mul_(1 - group["lr"] * group["weight_decay"])
@@ -42,15 +44,14 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """The nearest (semi-)orthogonal matrices to a batch (N, M, K), by Newton–Schulz in bfloat16."""
-    x = matrices.bfloat16()
-    tall = x.shape[-2] > x.shape[-1]
-    x = x.mT if tall else x
+    """The nearest (semi-)orthogonal matrices to a batch (N, M, K) in bfloat16, by Newton–Schulz."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return (x.mT if tall else x).to(matrices.dtype)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return x.mT if tall else x
 
 
 class Optimisers:

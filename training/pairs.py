@@ -17,9 +17,9 @@ from training.scenarios import Edit
 # How often each family is drawn: by pairs alone, backgrounds would take three quarters and each style one percent.
 # A short run learns few families well: those that nano must do first have the most.
 WEIGHTS = {
-    "background": 26, "plain background": 10, "snow": 6, "black_and_white": 2, "blur": 2, "darker": 3, "night": 2,
-    "brighter": 3, "sepia": 6, "sketch": 2, "negative": 2, "fog": 4, "pixel_art": 2, "rain": 6, "clear": 12,
-    "recolour": 14, "remove": 14, "add": 14, "replace": 6, "mirror": 6,
+    "background": 28, "plain background": 12, "snow": 4, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
+    "brighter": 2, "sepia": 6, "sketch": 2, "negative": 2, "fog": 2, "pixel_art": 2, "rain": 4, "clear": 6,
+    "recolour": 16, "remove": 18, "add": 26, "replace": 6, "mirror": 6,
 }  # fmt: skip
 # Nothing asked for, nothing changed: what guidance 0 does too.
 EMPTY_PROMPTS = 0.05

@@ -61,7 +61,7 @@ def draw_scenario(rng: np.random.Generator, cutouts: Cutouts, held_out: bool = F
     scenario = Scenario([base], [])
     name = cutouts.names[base.subject.index] if base.subject else ""
     add_effects(rng, scenario)
-    add_extra(rng, scenario, cutouts)
+    add_extras(rng, scenario, cutouts)
     if base.subject is not None:
         add_backgrounds(rng, scenario)
         add_tints(rng, scenario, name)
@@ -149,11 +149,12 @@ def add_tints(rng: np.random.Generator, scenario: Scenario, name: str) -> None:
         scenario.edits.append(Edit(source, target, "recolour", {"object": name, "colour": colour}))
 
 
-def add_extra(rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts) -> None:
-    """A second, small object in a corner: to be added, or taken away."""
-    name, place = str(rng.choice(ADDABLE)), str(rng.choice(list(PLACES)))
-    y, x = PLACES[place]
-    extra = Sprite(cutouts.names.index(name), y, x, rng.uniform(0.3, 0.34))
-    words = {"object": name, "place": place}
-    target = add_variant(scenario, "add", words, extra=extra)
-    scenario.edits.append(Edit(target, 0, "remove", words))
+def add_extras(rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts) -> None:
+    """A second, small object in each of three corners: to be added, or taken away."""
+    names, places = rng.choice(ADDABLE, 3, replace=False), rng.choice(list(PLACES), 3, replace=False)
+    for name, place in zip(map(str, names), map(str, places), strict=True):
+        y, x = PLACES[place]
+        extra = Sprite(cutouts.names.index(name), y, x, rng.uniform(0.3, 0.34))
+        words = {"object": name, "place": place}
+        target = add_variant(scenario, "add", words, extra=extra)
+        scenario.edits.append(Edit(target, 0, "remove", words))

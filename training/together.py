@@ -65,3 +65,13 @@ def average(tensors: list[Tensor]) -> None:
     flat /= size()
     for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
         tensor.copy_(part.view_as(tensor))
+
+
+def divide(work: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
+    """`work(items)` of (N, ...), which keeps shapes, with a share of the N done by each process; all get all of it."""
+    if size() == 1:
+        return work(items)
+    results = torch.zeros_like(items)
+    results[rank() :: size()] = work(items[rank() :: size()])
+    dist.all_reduce(results)
+    return results

@@ -78,3 +78,12 @@ def test_edits_change_one_attribute(cutouts: Cutouts) -> None:
         source, target = scenario.states[edit.source], scenario.states[edit.target]
         fields = ("background", "subject", "extra", "effect", "mirrored")
         assert 1 == sum(getattr(source, name) != getattr(target, name) for name in fields), edit
+
+
+@pytest.mark.parametrize("family", ["recolour", "remove", "add", "replace"])
+def test_parts_are_judged_where_they_change(cases: list[Case], family: str) -> None:
+    """A ghost of what was there fails, however small it is; a rest that was kept roughly passes."""
+    case = next(case for case in cases if case.family == family)
+    ghost = (0.6 * case.reference + 0.4 * case.target).astype(np.uint8)
+    rough = np.where(case.keep[..., None], np.clip(case.target.astype(int) + 8, 0, 255), case.target).astype(np.uint8)
+    assert [False, True] == [judge(case, result).passed for result in (ghost, rough)]
