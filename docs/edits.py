@@ -11,11 +11,16 @@ from openkontext.engine import Engine
 
 ROOT = Path(__file__).parents[1]
 EDITS = {
-    "tiger.webp": ("make it snow", "change the background to a beach", "make it darker", "turn it black and white"),
+    "tiger.webp": (
+        "make it snow",
+        "change the background to a beach",
+        "add a red apple in the bottom right corner",
+        "turn it black and white",
+    ),
     "backpack.webp": (
         "Replace the background with a bokeh light effect",
         "make it snow",
-        "blur the picture",
+        "make the backpack blue",
         "make it night",
     ),
 }
