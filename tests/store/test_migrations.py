@@ -1,16 +1,20 @@
 """The schema and its history."""
 
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from openkontext.store import Store
+from openkontext.store import Store, StoreSettings, StoreUnavailable
 from openkontext.store.migrations import HEAD
 from openkontext.store.schema import metadata
 
@@ -67,6 +71,31 @@ def test_processes_may_start_together(start_actor, tmp_path: Path):
         actor.stdin.flush()
     assert [actor.communicate(timeout=60)[0] for actor in actors] == ["[]\n"] * 2
     assert [actor.returncode for actor in actors] == [0] * 2
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that is about to write to a database without a write-ahead log: SQLite refuses one at once."""
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+
+
+def test_a_new_database_that_another_writes_to_is_waited_for(other: sqlite3.Connection, tmp_path, monkeypatch):
+    """As when two processes make it together, and one is a moment ahead."""
+    monkeypatch.setattr("openkontext.store.database.time.sleep", lambda _: other.execute("COMMIT"))
+    store = Store.open(tmp_path / "new.db")
+    store.migrate()
+    assert store.workers() == []
+    assert not other.in_transaction
+    store.close()
+
+
+def test_a_new_database_that_another_keeps_is_unavailable(other: sqlite3.Connection, tmp_path):
+    """After as long as a write would be waited for."""
+    with pytest.raises(StoreUnavailable, match="database is locked"):
+        Store.open(tmp_path / "new.db", settings=StoreSettings(busy_timeout_seconds=0.05))
+    assert other.in_transaction
 
 
 def test_embedded_database_is_durable(database: Path):

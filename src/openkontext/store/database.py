@@ -4,14 +4,16 @@ Reads take no lock. A write is one transaction, ``BEGIN IMMEDIATE`` on SQLite, s
 writes; on PostgreSQL its first statement locks the rows that it is about to change.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
 from . import migrate
@@ -128,12 +130,27 @@ def _embedded(url: sa.URL, settings: StoreSettings) -> sa.Engine:
         max_overflow=-1,
         pool_use_lifo=True,
     )
-    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "connect", partial(_configure, settings.busy_timeout_seconds))
     return engine
 
 
-def _configure(connection: DBAPIConnection, _record: Any) -> None:
+def _configure(patience: float, connection: DBAPIConnection, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    _write_ahead(cursor, patience)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: DBAPICursor, patience: float) -> None:
+    """Use a write-ahead log; of processes that make a new database together, all but one are refused at first."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # SQLite doesn't wait here by itself if another connection is about to write.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
