@@ -20,8 +20,7 @@ from training.evaluate import SHOWN, Exam, draw_cases, evaluate_checkpoint
 from training.export import export
 from training.latents import encode_pictures, make_shards, measure_latents, read_shards
 from training.nano import Nano, sample
-from training.pairs import Pairs
-from training.phrases import FAMILIES
+from training.pairs import WEIGHTS, Pairs
 from training.sources import Cutouts, SourceError, fetch, load_cutouts
 from training.start import Start, extend
 from training.text import list_words, make_corpus, make_t5_tokenizer, train_clip_tokenizer
@@ -63,12 +62,22 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=512 if gpu else 48, help="edits in a training step")
     parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rate; half to go on")
     parser.add_argument("--processes", type=int, default=gpus or os.cpu_count(), help="how many share a batch")
-    parser.add_argument("--without", nargs="*", default=(), choices=FAMILIES, help="families to leave out of training")
+    shares = ", ".join(f"{family}={weight}" for family, weight in WEIGHTS.items())
+    help_weights = f"how often families are drawn, 0 for never, where not {shares}"
+    parser.add_argument("--weights", nargs="*", default=(), type=weight, metavar="FAMILY=WEIGHT", help=help_weights)
     parser.add_argument("--begin", type=Path, help="a checkpoint to go on from, instead of from nothing")
     parser.add_argument("--cases", type=int, default=10, help="held-out cases for each family in the evaluation")
     parser.add_argument("--output", type=Path, default=CHECKPOINT, help="where the checkpoint is written")
     parser.add_argument("--export-only", action="store_true", help="write what there is of the checkpoint, and stop")
     return parser.parse_args(arguments)
+
+
+def weight(text: str) -> tuple[str, float]:
+    """A family and its weight, of `--weights`."""
+    family, _, number = text.partition("=")
+    if family not in WEIGHTS or not number.replace(".", "", 1).isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a family of edits, '=' and a number, as in 'mirror=0'")
+    return family, float(number)
 
 
 def main() -> None:
@@ -143,7 +152,8 @@ def train_nano(options: argparse.Namespace) -> None:
     normalise(run)
     nano, _ = make_model(run)
     config = run.vae.config
-    pairs = Pairs(list(read_shards(run.state)), config.shift_factor, config.scaling_factor, options.without)
+    weights = WEIGHTS | dict(options.weights)
+    pairs = Pairs(list(read_shards(run.state)), config.shift_factor, config.scaling_factor, weights)
 
     def draw_samples(model: Nano, step: int) -> None:
         save_grid(run, model, run.state / "samples" / f"{step:06d}.png")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,9 @@ from training.scenarios import Edit
 # How often each family is drawn: by pairs alone, backgrounds would take three quarters and each style one percent.
 # A short run learns few families well: those that nano must do first have the most.
 WEIGHTS = {
-    "background": 28, "plain background": 12, "snow": 4, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
+    "background": 24, "plain background": 10, "snow": 4, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
     "brighter": 2, "sepia": 6, "sketch": 2, "negative": 2, "fog": 2, "pixel_art": 2, "rain": 4, "clear": 6,
-    "recolour": 16, "remove": 18, "add": 26, "replace": 6, "mirror": 6,
+    "recolour": 20, "remove": 20, "add": 24, "replace": 36, "mirror": 16,
 }  # fmt: skip
 # Nothing asked for, nothing changed: what guidance 0 does too.
 EMPTY_PROMPTS = 0.05
@@ -37,20 +37,21 @@ class Batch:
 class Bucket:
     """All latents and edits of one picture size."""
 
-    def __init__(self, shards: list[Shard], shift: float, scale: float, without: Collection[str]):
+    def __init__(self, shards: list[Shard], shift: float, scale: float, weights: Mapping[str, float]):
         self.latents = torch.cat([shard.latents for shard in shards])
         self.shift, self.scale = shift, scale
         self.families: dict[str, list[Edit]] = {}
         start = 0
         for shard in shards:
             for edit in shard.edits:
-                if edit.family in without:
+                if not weights[edit.family]:
                     continue
                 moved = Edit(edit.source + start, edit.target + start, edit.family, edit.words)
                 self.families.setdefault(edit.family, []).append(moved)
             start += len(shard.latents)
-        weights = np.array([WEIGHTS[family] for family in self.families], float)
-        self.names, self.shares = list(self.families), weights / weights.sum()
+        self.names = list(self.families)
+        shares = np.array([weights[family] for family in self.names], float)
+        self.shares = shares / shares.sum()
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
         """A random batch."""
@@ -73,12 +74,12 @@ class Bucket:
 
 
 class Pairs:
-    """Every shard but for the families `without`, in buckets by size, drawn by how many pictures each has."""
+    """Every shard, in buckets by size, drawn by how many pictures each has; a family of weight 0 is left out."""
 
-    def __init__(self, shards: list[Shard], shift: float, scale: float, without: Collection[str] = ()):
+    def __init__(self, shards: list[Shard], shift: float, scale: float, weights: Mapping[str, float] = WEIGHTS):
         sizes = sorted({shard.size for shard in shards})
         grouped = [[shard for shard in shards if shard.size == size] for size in sizes]
-        self.buckets = [Bucket(group, shift, scale, without) for group in grouped]
+        self.buckets = [Bucket(group, shift, scale, weights) for group in grouped]
         counts = np.array([len(bucket.latents) for bucket in self.buckets], float)
         self.shares = counts / counts.sum()
 

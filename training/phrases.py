@@ -441,6 +441,8 @@ def fill(rng: np.random.Generator, text: str, words: dict[str, str]) -> str:
     place = expand(rng, PLACE_WORDS).format(place=words["place"]) if "place" in words else ""
     background = words.get("background", "")
     colour = words.get("colour", background)
+    if "was" in words:  # "make the red ball blue": a colour that a name holds isn't the one that is asked for
+        text = text.replace("the {object}", "the {was} {object}")
     gaps = {
         **words,
         "place": place,

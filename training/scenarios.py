@@ -66,9 +66,7 @@ def draw_scenario(rng: np.random.Generator, cutouts: Cutouts, held_out: bool = F
         add_backgrounds(rng, scenario)
         add_tints(rng, scenario, name)
         add_variant(scenario, "remove", {"object": name}, subject=None)
-        other = str(rng.choice([other for other in ADDABLE if other != name]))
-        subject = replace(base.subject, index=cutouts.names.index(other))
-        add_variant(scenario, "replace", {"object": name, "other": other}, subject=subject)
+        add_others(rng, scenario, cutouts, name)
     mirrored = add_variant(scenario, "mirror", {}, mirrored=True)
     scenario.edits.append(Edit(mirrored, 0, "mirror"))
     return scenario
@@ -139,14 +137,25 @@ def add_effects(rng: np.random.Generator, scenario: Scenario) -> None:
 
 
 def add_tints(rng: np.random.Generator, scenario: Scenario, name: str) -> None:
-    """The subject in two colours."""
+    """The subject in two colours, and from one to the other."""
     first, second = (str(colour) for colour in rng.choice(TINTS, 2, replace=False))
     start = len(scenario.states)
     for colour in (first, second):
         subject = replace(scenario.states[0].subject, colour=colour)  # type: ignore[type-var]
         scenario.states.append(replace(scenario.states[0], subject=subject))
-    for source, target, colour in ((0, start, first), (0, start + 1, second), (start, start + 1, second)):
-        scenario.edits.append(Edit(source, target, "recolour", {"object": name, "colour": colour}))
+    for source, target, words in (
+        (0, start, {"colour": first}),
+        (0, start + 1, {"colour": second}),
+        (start, start + 1, {"colour": second, "was": first}),
+    ):
+        scenario.edits.append(Edit(source, target, "recolour", {"object": name, **words}))
+
+
+def add_others(rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts, name: str) -> None:
+    """Another object, as it is drawn in a corner too, in the subject's place: three of them."""
+    for other in map(str, rng.choice([other for other in ADDABLE if other != name], 3, replace=False)):
+        subject = replace(scenario.states[0].subject, index=cutouts.names.index(other), flip=False)  # type: ignore[type-var]
+        add_variant(scenario, "replace", {"object": name, "other": other}, subject=subject)
 
 
 def add_extras(rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts) -> None:

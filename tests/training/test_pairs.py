@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 import pytest
 import torch
 
 from training.latents import Shard
+from training.make_nano import weight
 from training.nano import FULL_GUIDANCE, MAX_WEIGHT, draw_guidance, draw_times, guided, weigh
-from training.pairs import EMPTY_PROMPTS, Pairs, stream
+from training.pairs import EMPTY_PROMPTS, WEIGHTS, Pairs, stream
+from training.phrases import phrase
 from training.scenarios import Edit
 
 
@@ -65,8 +69,27 @@ def test_batches_are_drawn_by_several_processes() -> None:
 def test_families_can_be_left_out() -> None:
     """A short run doesn't learn what it can't."""
     edits = [Edit(0, 1, "darker"), Edit(1, 0, "mirror")]
-    pairs = Pairs([Shard((32, 32), torch.zeros(2, 16, 4, 4).half(), edits)], shift=0.0, scale=1.0, without=["mirror"])
+    shards = [Shard((32, 32), torch.zeros(2, 16, 4, 4).half(), edits)]
+    pairs = Pairs(shards, shift=0.0, scale=1.0, weights=WEIGHTS | {"mirror": 0})
     assert ["darker"] == pairs.buckets[0].names
+
+
+def test_a_weight_is_a_family_and_a_number() -> None:
+    """`--weights` names what it can't read."""
+    assert ("plain background", 1.5) == weight("plain background=1.5")
+    for wrong in ("mirrors=1", "mirror", "mirror=", "mirror=-1", "mirror=often"):
+        with pytest.raises(argparse.ArgumentTypeError, match=wrong):
+            weight(wrong)
+
+
+def test_the_colour_that_something_has_isnt_the_one_asked_for() -> None:
+    """Where a wording names the object, it names its colour too, but never beside the new one."""
+    words = {"object": "ball", "colour": "blue", "was": "red"}
+    for held_out in (False, True):
+        rng = np.random.default_rng(0)
+        prompts = {phrase(rng, Edit(0, 1, "recolour", words), held_out) for _ in range(200)}
+        assert any("red ball" in prompt for prompt in prompts)
+        assert all("blue" in prompt and "blue red" not in prompt for prompt in prompts)
 
 
 def test_times_are_spread_over_the_batch() -> None:
