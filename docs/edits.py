@@ -15,7 +15,7 @@ EDITS = {
         "make it snow",
         "change the background to a beach",
         "add a red apple in the bottom right corner",
-        "turn it black and white",
+        "mirror the picture",
     ),
     "backpack.webp": (
         "Replace the background with a bokeh light effect",
