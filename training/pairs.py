@@ -17,7 +17,7 @@ from training.scenarios import Edit
 # How often each family is drawn: by pairs alone, backgrounds would take three quarters and each style one percent.
 # A short run learns few families well: those that nano must do first have the most.
 WEIGHTS = {
-    "background": 24, "plain background": 10, "snow": 4, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
+    "background": 34, "plain background": 16, "snow": 4, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
     "brighter": 2, "sepia": 6, "sketch": 2, "negative": 2, "fog": 2, "pixel_art": 2, "rain": 4, "clear": 6,
     "recolour": 20, "remove": 20, "add": 24, "replace": 36, "mirror": 16,
 }  # fmt: skip

@@ -24,6 +24,7 @@ TINTS = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
 PLACES = {
     "top left": (0.2, 0.2), "top right": (0.2, 0.8), "bottom left": (0.8, 0.2), "bottom right": (0.8, 0.8),
 }  # fmt: skip
+# What can be added also takes a subject's place: of few things can be learned what they look like.
 ADDABLE = (
     "red heart", "star", "balloon", "sun", "red apple", "banana", "rose", "soccer ball", "birthday cake", "crown",
     "butterfly", "rainbow", "tulip", "key", "cherries", "bell", "pizza", "wrapped gift",
@@ -31,7 +32,6 @@ ADDABLE = (
     "sunflower", "blue heart", "green apple", "hot beverage", "watermelon", "basketball", "crescent moon", "fire",
     "bird", "snail",
 )  # fmt: skip
-# What can be added also takes a subject's place: of few things can be learned what they look like.
 # The share of scenarios that are about a photo alone, with nothing in front.
 PLAIN_PHOTOS = 0.125
 CLEARABLE = ("snow", "fog", "rain")
