@@ -62,7 +62,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=512 if gpu else 48, help="edits in a training step")
     parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rate; half to go on")
     parser.add_argument("--processes", type=int, default=gpus or os.cpu_count(), help="how many share a batch")
-    shares = ", ".join(f"{family}={weight}" for family, weight in WEIGHTS.items())
+    shares = ", ".join(f"{family}={share}" for family, share in WEIGHTS.items())
     help_weights = f"how often families are drawn, 0 for never, where not {shares}"
     parser.add_argument("--weights", nargs="*", default=(), type=weight, metavar="FAMILY=WEIGHT", help=help_weights)
     parser.add_argument("--begin", type=Path, help="a checkpoint to go on from, instead of from nothing")
