@@ -144,6 +144,8 @@ def held(service: Service, *, step: int = 0) -> Iterator[None]:
 def _stopped(worker: Any, database: Path) -> bool:
     """Stop the worker, unless it is just writing: then nobody else could write as long as it is stopped."""
     worker.suspend()
+    # Each thread stops by itself, a little later: one of them might begin to write after we looked.
+    eventually(lambda: _is_still(worker.pid), every=0.001)
     with closing(sqlite3.connect(database, timeout=0.2, isolation_level=None)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -152,6 +154,15 @@ def _stopped(worker: Any, database: Path) -> bool:
             worker.resume()
             return False
     return True
+
+
+def _is_still(pid: int) -> bool:
+    """Whether each thread of a process is stopped, or has ended: state T, Z or X (proc_pid_stat(5))."""
+    try:
+        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return all(stat.rpartition(")")[2].split()[0] in "TZX" for stat in stats)
 
 
 @contextmanager

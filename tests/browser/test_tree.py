@@ -141,6 +141,24 @@ def test_what_failed_says_so(open_page: Open, past: Past, service: Service) -> N
     expect(part(page, "error-code")).to_have_text("cancelled")
 
 
+def test_a_question_asked_again_at_once_is_answered(open_page: Open, past: Past, family: dict[str, str]) -> None:
+    """A dialog tells that it was closed a moment later, when it may be open again."""
+    page = open_page(key=past.key)
+    item(page, "blur the picture").focus()
+    page.keyboard.press("Delete")
+    expect(page.get_by_test_id("history-dialog")).to_be_visible()
+    item(page, "blur the picture").evaluate(_ASK_AGAIN)
+    part(page, "history-delete-confirm").click()
+    expect(item(page, "blur the picture")).to_have_count(0)
+    assert "not_found" == past.body(family["blur the picture"])["code"]
+
+
+_ASK_AGAIN = """(item) => {
+  document.querySelector("[data-testid=history-dialog]").close();
+  item.dispatchEvent(new KeyboardEvent("keydown", { key: "Delete", bubbles: true }));
+}"""
+
+
 def test_erasing_asks_once_and_erases_on_the_server(open_page: Open, past: Past, family: dict[str, str]) -> None:
     """By the Delete key; the focus goes on to what is next, and a shown edit is shown no longer."""
     page = open_page(key=past.key)
