@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluate import ON_PHOTOS, Case, draw_cases, judge
+from training.evaluate import ON_PHOTOS, Case, draw_cases, error_left, judge
 from training.photos import HELD_OUT, PHOTOS
 from training.phrases import FAMILIES
 from training.scenarios import ADDABLE, draw_scenario
@@ -87,3 +87,15 @@ def test_parts_are_judged_where_they_change(cases: list[Case], family: str) -> N
     ghost = (0.6 * case.reference + 0.4 * case.target).astype(np.uint8)
     rough = np.where(case.keep[..., None], np.clip(case.target.astype(int) + 8, 0, 255), case.target).astype(np.uint8)
     assert [False, True] == [judge(case, result).passed for result in (ghost, rough)]
+
+
+def test_a_tone_is_judged_by_what_is_seen_from_afar() -> None:
+    """The details of what is brown already may be lost by more than sepia changes; not the whole of it."""
+    y, x = np.mgrid[0:1:64j, 0:1:64j]
+    brown = np.stack([0.6 + 0.2 * x, 0.5 + 0.2 * y, np.full_like(x, 0.4)], -1) * 255
+    noise = np.random.default_rng(0).normal(0, 9, brown.shape)
+    reference, target, soft = (part.clip(0, 255).astype(np.uint8) for part in (brown, brown + 6, brown + 6 + noise))
+    case = Case("sepia", "make it sepia", reference, target, np.zeros((64, 64), bool), {})
+    lost = np.broadcast_to(target.mean((0, 1)), target.shape).astype(np.uint8)
+    assert error_left(case, soft, ~case.keep) > 1
+    assert [True, False, False] == [judge(case, result).passed for result in (soft, lost, reference)]
