@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -185,6 +185,12 @@ def timeless(page: Page) -> Iterator[None]:
         yield
     finally:
         page.clock.resume()
+
+
+def today() -> date:
+    """The day by UTC; where it is about to end, the next one, once that has begun: a test is of one day."""
+    eventually(lambda: (datetime.now(UTC) + timedelta(minutes=1)).date() == datetime.now(UTC).date())
+    return datetime.now(UTC).date()
 
 
 def running_step(service: Service) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Locator, Route, expect
@@ -11,7 +11,7 @@ from openkontext.store import Store
 from tests.browser.account import fail, rows, section
 from tests.browser.conftest import Open
 from tests.browser.edits import Past
-from tests.browser.kit import Log, held, new_key, sign_in
+from tests.browser.kit import Log, held, new_key, sign_in, today
 from tests.service import Service
 
 pytestmark = pytest.mark.slow
@@ -69,6 +69,7 @@ def test_older_entries_come_behind(open_page: Open, past: Past, service: Service
 
 def test_usage(open_page: Open, past: Past) -> None:
     """Requests, GPU time and failures of each day, drawn and as a table, with their sums."""
+    today()
     past.edit("make it snow")
     fail(past)
     page = open_page("/account", key=past.key)
@@ -115,16 +116,16 @@ def test_answers_that_overtake_each_other(open_page: Open, past: Past) -> None:
 
 def test_a_chart_by_hand_and_by_key(open_page: Open, past: Past) -> None:
     """The pointer and the arrows show a day's numbers; Escape hides them; who listens is told."""
+    day = today()
     past.edit("make it snow")
     page = open_page("/account", key=past.key)
     figure = page.get_by_test_id("usage-requests")
     picture, tip = figure.get_by_role("img"), figure.locator(".chart-tip")
     expect(figure.locator(".chart-bar")).to_have_count(1)
-    today = datetime.now(UTC)
     picture.focus()
-    expect(tip).to_contain_text(f"{today.day} {today:%b}")
+    expect(tip).to_contain_text(f"{day.day} {day:%b}")
     picture.press("ArrowLeft")
-    yesterday = today - timedelta(days=1)
+    yesterday = day - timedelta(days=1)
     expect(page.locator("#announcer")).to_have_text(
         re.compile(rf"^{yesterday.day} \w+: completed 0, failed 0, under way 0$")
     )

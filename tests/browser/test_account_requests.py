@@ -1,7 +1,6 @@
 """The account page's requests: with pictures, filtered, paged, replayed, cancelled and erased."""
 
 import re
-from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -9,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.account import NOWHERE, WORDS, answer, fail, request_row
 from tests.browser.conftest import Open
 from tests.browser.edits import Past
-from tests.browser.kit import held, new_key
+from tests.browser.kit import held, new_key, today
 from tests.service import Service, eventually
 
 pytestmark = pytest.mark.slow
@@ -63,6 +62,7 @@ def test_why_one_failed(open_page: Open, past: Past) -> None:
 
 def test_filters_are_in_the_address(open_page: Open, past: Past) -> None:
     """By state, code, words and day; a reload shows the same, and one button takes them away."""
+    day = today()
     done, failed = past.edit("make it snow in Zürich"), fail(past, "make it snow")
     page = open_page("/account#requests", key=past.key)
     found(page, failed, done)
@@ -76,7 +76,7 @@ def test_filters_are_in_the_address(open_page: Open, past: Past) -> None:
     page.get_by_test_id("filter-text").fill("zürich")
     found(page, done)
     expect(page).to_have_url(re.compile(r"/account\?q=z%C3%BCrich#requests$"))
-    page.get_by_test_id("filter-from").fill(f"{datetime.now(UTC):%Y-%m-%d}")
+    page.get_by_test_id("filter-from").fill(day.isoformat())
     expect(page).to_have_url(re.compile(r"&from=[0-9-]{10}#requests$"))
     page.reload()
     found(page, done)
