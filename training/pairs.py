@@ -17,9 +17,9 @@ from training.scenarios import Edit
 # How often each family is drawn: by pairs alone, backgrounds would take three quarters and each style one percent.
 # A short run learns few families well: those that nano must do first have the most.
 WEIGHTS = {
-    "background": 34, "plain background": 16, "snow": 4, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
-    "brighter": 2, "sepia": 6, "sketch": 2, "negative": 2, "fog": 2, "pixel_art": 2, "rain": 4, "clear": 6,
-    "recolour": 20, "remove": 20, "add": 24, "replace": 36, "mirror": 16,
+    "background": 50, "plain background": 20, "snow": 12, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
+    "brighter": 2, "sepia": 4, "sketch": 2, "negative": 2, "fog": 2, "pixel_art": 2, "rain": 8, "clear": 8,
+    "recolour": 30, "remove": 30, "add": 34, "replace": 70, "mirror": 8,
 }  # fmt: skip
 # Nothing asked for, nothing changed: what guidance 0 does too.
 EMPTY_PROMPTS = 0.05
