@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,13 @@ def test_a_tone_is_judged_by_what_is_seen_from_afar() -> None:
     lost = np.broadcast_to(target.mean((0, 1)), target.shape).astype(np.uint8)
     assert error_left(case, soft, ~case.keep) > 1
     assert [True, False, False] == [judge(case, result).passed for result in (soft, lost, reference)]
+
+
+def test_what_was_hidden_is_judged_from_afar(cases: list[Case]) -> None:
+    """Another texture of the right colour will do in the place of what was taken away, not for what is added."""
+    case = next(case for case in cases if case.family == "remove")
+    noise = np.random.default_rng(0).choice([-1, 1], (*case.keep.shape, 1))
+    size = 0.65 * np.sqrt(np.mean((case.reference.astype(float) - case.target)[~case.keep] ** 2))
+    textured = np.where(case.keep[..., None], case.target, np.clip(case.target + size * noise, 0, 255))
+    judged = [judge(replace(case, family=family), textured.astype(np.uint8)).passed for family in ("remove", "add")]
+    assert [True, False] == judged
