@@ -112,7 +112,7 @@ def psnr(first: np.ndarray, second: np.ndarray) -> float:
 
 def is_close(case: Case, result: np.ndarray) -> bool:
     """The error left is at most a third of what copying the reference would leave."""
-    return error_left(case, result, np.ones_like(case.keep)) < CLOSE
+    return error_left(case, result) < CLOSE
 
 
 def is_close_in_part(case: Case, result: np.ndarray) -> bool:
@@ -120,10 +120,14 @@ def is_close_in_part(case: Case, result: np.ndarray) -> bool:
     return error_left(case, result, ~case.keep) < PART_CLOSE
 
 
-def error_left(case: Case, result: np.ndarray, where: np.ndarray) -> float:
-    """The squared error to the target over the pixels `where`, as a share of the one that copying would leave."""
-    left, before = (np.mean((from_bytes(p) - from_bytes(case.target))[where] ** 2) for p in (result, case.reference))
-    return float(left / before)
+def error_left(case: Case, result: np.ndarray, where: np.ndarray | bool = True, blur: float = 0.0) -> float:
+    """The squared error to the target over the pixels `where`, as a share of the one that copying would leave.
+
+    All pictures are blurred by `blur` sides before.
+    """
+    after, before, target = (gaussian(from_bytes(each), blur) for each in (result, case.reference, case.target))
+    left, copied = (np.mean(((picture - target) ** 2).mean(-1), where=where) for picture in (after, before))
+    return float(left / copied)
 
 
 def is_scene(case: Case, result: np.ndarray) -> bool:
@@ -154,7 +158,7 @@ def is_toned(case: Case, result: np.ndarray) -> bool:
 
     Over the whole picture sepia changes a brown cat less than the autoencoder does: its target wouldn't pass either.
     """
-    return left_from_afar(case, result, np.ones_like(case.keep)) < CLOSE and psnr(result, case.target) > KEPT_DB
+    return error_left(case, result, blur=AFAR) < CLOSE and psnr(result, case.target) > KEPT_DB
 
 
 def is_gone(case: Case, result: np.ndarray) -> bool:
@@ -162,22 +166,14 @@ def is_gone(case: Case, result: np.ndarray) -> bool:
 
     What was hidden can't be known in detail: other fur in an apple's place has twice the error of none.
     """
-    far, near = left_from_afar(case, result, ~case.keep), error_left(case, result, ~case.keep)
+    far, near = (error_left(case, result, ~case.keep, blur) for blur in (AFAR, 0))
     return far < PART_CLOSE and near < GONE_NEAR
 
 
 def has_weather(case: Case, result: np.ndarray) -> bool:
     """Seen from afar it is close to the target; from near, it has about as much light in flakes or streaks."""
     found, wanted = (light_in_details(picture) for picture in (result, case.target))
-    far = left_from_afar(case, result, np.ones_like(case.keep))
-    return far < CLOSE and 0.6 * wanted < found < 1.6 * wanted
-
-
-def left_from_afar(case: Case, result: np.ndarray, where: np.ndarray) -> float:
-    """The `error_left` of the blurred pictures."""
-    blurred = [gaussian(from_bytes(picture), AFAR) for picture in (result, case.target, case.reference)]
-    left, before = (np.mean((blurred[i] - blurred[1])[where] ** 2) for i in (0, 2))
-    return float(left / before)
+    return error_left(case, result, blur=AFAR) < CLOSE and 0.6 * wanted < found < 1.6 * wanted
 
 
 def light_in_details(picture: np.ndarray) -> float:
