@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,26 +12,32 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from training.latents import Shard
 from training.phrases import phrase
-from training.scenarios import Edit
+from training.scenarios import TINTS, Edit
 
 # How often each family is drawn: by pairs alone, backgrounds would take three quarters and each style one percent.
 # A short run learns few families well: those that nano must do first have the most.
 WEIGHTS = {
-    "background": 50, "plain background": 20, "snow": 12, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
+    "background": 60, "plain background": 22, "snow": 10, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
     "brighter": 2, "sepia": 4, "sketch": 2, "negative": 2, "fog": 2, "pixel_art": 2, "rain": 8, "clear": 8,
-    "recolour": 30, "remove": 30, "add": 34, "replace": 70, "mirror": 8,
+    "recolour": 50, "remove": 50, "add": 28, "replace": 70, "mirror": 8,
 }  # fmt: skip
 # Nothing asked for, nothing changed: what guidance 0 does too.
 EMPTY_PROMPTS = 0.05
+# How often what is recoloured or replaced gets another's name, half of these with a colour before it.
+MISNAMED = 0.3
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Normalised latents of references and targets, (N, 16, H/8, W/8), and N prompts."""
+    """Normalised latents of references and targets, (N, 16, H/8, W/8), and N prompts.
+
+    `scenes` (N,) says which targets have a new scene, of which there are many.
+    """
 
     references: Tensor
     targets: Tensor
     prompts: list[str]
+    scenes: Tensor
 
 
 class Bucket:
@@ -50,23 +56,39 @@ class Bucket:
                 self.families.setdefault(edit.family, []).append(moved)
             start += len(shard.latents)
         self.names = list(self.families)
+        edits = [edit for family in self.families.values() for edit in family]
+        self.objects = sorted({edit.words["object"] for edit in edits if "object" in edit.words})
         shares = np.array([weights[family] for family in self.names], float)
         self.shares = shares / shares.sum()
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
         """A random batch."""
         edits = [self.draw_edit(rng) for _ in range(count)]
-        prompts = ["" if rng.random() < EMPTY_PROMPTS else phrase(rng, edit) for edit in edits]
+        prompts = ["" if rng.random() < EMPTY_PROMPTS else phrase(rng, self.misname(rng, edit)) for edit in edits]
         targets = self.take(
             [edit.target if prompt else edit.source for edit, prompt in zip(edits, prompts, strict=True)]
         )
         references = self.take([edit.source for edit in edits])
-        return Batch(references, targets, prompts)
+        scenes = torch.tensor([edit.family == "background" for edit in edits])
+        return Batch(references, targets, prompts, scenes)
 
     def draw_edit(self, rng: np.random.Generator) -> Edit:
         """A family by its weight, then any edit of it."""
         edits = self.families[self.names[rng.choice(len(self.names), p=self.shares)]]
         return edits[rng.integers(len(edits))]
+
+    def misname(self, rng: np.random.Generator, edit: Edit) -> Edit:
+        """`edit`, sometimes with another name for its picture's only object, which is meant whatever it is called.
+
+        Otherwise a name that nano never met, or one with a colour in it ("leafy green"), makes another edit of it.
+        What is to be removed keeps its name, by which nano tells the subject from a thing in a corner.
+        """
+        if edit.family not in ("recolour", "replace") or rng.random() >= MISNAMED:
+            return edit
+        name = str(rng.choice(self.objects))
+        if rng.random() < 0.5:
+            name = f"{rng.choice(TINTS)} {name}"
+        return replace(edit, words={**edit.words, "object": name})
 
     def take(self, rows: list[int]) -> Tensor:
         """Normalised float latents of those pictures."""

@@ -24,7 +24,8 @@ TINTS = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
 PLACES = {
     "top left": (0.2, 0.2), "top right": (0.2, 0.8), "bottom left": (0.8, 0.2), "bottom right": (0.8, 0.8),
 }  # fmt: skip
-# What can be added also takes a subject's place: of few things can be learned what they look like.
+# What can be added also takes a subject's place: of few things can be learned what they look like, and only where they
+# stand in few ways. So what replaces a subject stands in the middle, whatever the subject's size and place were.
 ADDABLE = (
     "red heart", "star", "balloon", "sun", "red apple", "banana", "rose", "soccer ball", "birthday cake", "crown",
     "butterfly", "rainbow", "tulip", "key", "cherries", "bell", "pizza", "wrapped gift",
@@ -32,6 +33,7 @@ ADDABLE = (
     "sunflower", "blue heart", "green apple", "hot beverage", "watermelon", "basketball", "crescent moon", "fire",
     "bird", "snail",
 )  # fmt: skip
+REPLACED = {"y": 0.5, "x": 0.5, "scale": 0.7, "flip": False}
 # The share of scenarios that are about a photo alone, with nothing in front.
 PLAIN_PHOTOS = 0.125
 CLEARABLE = ("snow", "fog", "rain")
@@ -152,9 +154,9 @@ def add_tints(rng: np.random.Generator, scenario: Scenario, name: str) -> None:
 
 
 def add_others(rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts, name: str) -> None:
-    """Another object, as it is drawn in a corner too, in the subject's place: three of them."""
+    """Another object, as it is drawn in a corner too, instead of the subject: three of them."""
     for other in map(str, rng.choice([other for other in ADDABLE if other != name], 3, replace=False)):
-        subject = replace(scenario.states[0].subject, index=cutouts.names.index(other), flip=False)  # type: ignore[type-var]
+        subject = replace(scenario.states[0].subject, index=cutouts.names.index(other), **REPLACED)  # type: ignore[type-var]
         add_variant(scenario, "replace", {"object": name, "other": other}, subject=subject)
 
 

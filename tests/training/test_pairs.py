@@ -10,8 +10,8 @@ import torch
 
 from training.latents import Shard
 from training.make_nano import weight
-from training.nano import FULL_GUIDANCE, MAX_WEIGHT, draw_guidance, draw_times, guided, weigh
-from training.pairs import EMPTY_PROMPTS, WEIGHTS, Pairs, stream
+from training.nano import FULL_GUIDANCE, MAX_WEIGHT, OPEN_WEIGHT, draw_guidance, draw_times, guided, weigh
+from training.pairs import EMPTY_PROMPTS, MISNAMED, WEIGHTS, Pairs, stream
 from training.phrases import phrase
 from training.scenarios import Edit
 
@@ -46,15 +46,51 @@ def test_nothing_asked_for_is_nothing_changed() -> None:
 
 def test_what_changes_counts_as_much_as_what_stays() -> None:
     """Half of the loss each, but no token of a tiny edit outweighs a whole picture; all the same where all changes."""
-    reference = torch.zeros(4, 16, 64)
-    edited = torch.zeros(4, 16, 64)
-    edited[0, :4] = 1
-    edited[1, :1] = 1
+    reference = torch.zeros(4, 16, 8, 8)
+    edited = torch.zeros(4, 16, 8, 8)
+    edited[0, :, :2] = 1
+    edited[1, :, :2, :2] = 1
     edited[2] = 1
-    quarter, dot, everything, nothing = weigh(reference, edited)
+    quarter, dot, everything, nothing = weigh(reference, edited, torch.zeros(4, dtype=torch.bool))
     assert torch.equal(torch.tensor([2.0] * 4 + [2 / 3] * 12), quarter)
     assert MAX_WEIGHT == dot[0]
     assert torch.equal(torch.ones(2, 16), torch.stack([everything, nothing]))
+
+
+def test_of_a_new_scene_the_edge_of_what_stays_counts_most() -> None:
+    """How a scene looks far from what is kept is chance, so its error counts less; the edge counts more."""
+    edited = torch.zeros(1, 16, 12, 12)
+    edited[:, :, :6] = 1
+    weights = weigh(torch.zeros_like(edited), edited, torch.tensor([True])).view(6, 6)
+    assert torch.equal(torch.full((2, 6), OPEN_WEIGHT), weights[:2] / weights[2])
+    assert weights[:3].sum().item() == weights[3:].sum().item() == 18
+
+
+def test_batches_say_which_edits_are_new_scenes() -> None:
+    """Plain backgrounds are known, and count evenly."""
+    edits = [Edit(0, 1, "background", {"background": "beach"}), Edit(1, 0, "plain background", {"background": "red"})]
+    pairs = Pairs([Shard((32, 32), torch.zeros(2, 16, 4, 4).half(), edits)], shift=0.0, scale=1.0)
+    batch = pairs.draw(np.random.default_rng(0), 50)
+    beaches = [any(word in prompt for word in ("beach", "sea", "sand")) for prompt in batch.prompts]
+    named = [prompt != "" for prompt in batch.prompts]
+    assert 0 < sum(beaches) < 50
+    assert torch.equal(torch.tensor(beaches)[named], batch.scenes[named])
+
+
+def test_what_is_alone_may_be_called_anything() -> None:
+    """A subject sometimes gets another's name, with a colour or without; what is removed never does."""
+    edits = [
+        Edit(0, 1, "recolour", {"object": "saw", "colour": "red"}),
+        Edit(0, 1, "remove", {"object": "bell"}),
+        Edit(0, 1, "darker"),
+    ]
+    bucket = Pairs([Shard((32, 32), torch.zeros(2, 16, 4, 4).half(), edits)], shift=0.0, scale=1.0).buckets[0]
+    rng = np.random.default_rng(0)
+    names = [bucket.misname(rng, edits[0]).words["object"] for _ in range(2000)]
+    assert 1 - MISNAMED * 0.75 == pytest.approx(names.count("saw") / 2000, abs=0.03)
+    assert MISNAMED * 0.25 == pytest.approx(names.count("bell") / 2000, abs=0.02)
+    assert {"saw", "bell"} == {name.split(" ")[-1] for name in names}
+    assert edits[1:] == [bucket.misname(rng, edit) for edit in edits[1:]]
 
 
 def test_batches_are_drawn_by_several_processes() -> None:
