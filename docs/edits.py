@@ -19,7 +19,7 @@ EDITS = {
     ),
     "backpack.webp": (
         "Replace the background with a bokeh light effect",
-        "make it snow",
+        "replace the backpack with a watermelon",
         "make the backpack blue",
         "make it night",
     ),

@@ -21,7 +21,7 @@ from PIL import Image
 from training.canvas import Size, from_bytes, gaussian, luminance
 from training.effects import EFFECTS
 from training.phrases import FAMILIES, phrase
-from training.scenarios import draw_scenario
+from training.scenarios import Scenario, draw_photo_scenario, draw_scenario
 from training.scenes import SCENES, paint
 from training.sources import Cutouts, load_cutouts
 from training.states import render
@@ -37,8 +37,8 @@ GONE_NEAR = 0.5
 AFAR = 0.05
 # Seeds of the scenarios: those that a run shows while it trains, and those that it is judged by.
 SHOWN, JUDGED = 90_000_000, 190_000_000
-# What is asked of ordinary photographs.
-ON_PHOTOS = (*EFFECTS, "clear", "mirror")
+# What is asked of ordinary photographs; the last two of those with a clear subject.
+ON_PHOTOS = (*EFFECTS, "clear", "mirror", "background", "plain background")
 # Each line of the table: a family, and whether it is asked of photographs.
 ROWS = [(family, False) for family in FAMILIES] + [(family, True) for family in ON_PHOTOS]
 GUIDANCES = (0.0, 3.5, 7.0, 10.0)
@@ -90,10 +90,20 @@ def draw_cases(
 
 
 def draw_family_cases(rng: np.random.Generator, cutouts: Cutouts, size: Size, photos: bool) -> list[Case]:
-    """One case of each family that a random held-out scenario has; none if it is not of the kind asked for."""
+    """One case of each family that random held-out scenarios have; none if they are not of the kind asked for."""
     scenario = draw_scenario(rng, cutouts, held_out=True)
     if photos != (scenario.states[0].subject is None):
         return []
+    cases = draw_scenario_cases(rng, scenario, cutouts, size)
+    if photos:
+        behind = draw_photo_scenario(rng, cutouts, held_out=True)
+        from_photo = [edit for edit in behind.edits if edit.source == 0]
+        cases += draw_scenario_cases(rng, Scenario(behind.states, from_photo), cutouts, size)
+    return cases
+
+
+def draw_scenario_cases(rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts, size: Size) -> list[Case]:
+    """A random case of each of its families."""
     order = rng.permutation(len(scenario.edits))
     chosen = {scenario.edits[i].family: scenario.edits[i] for i in order}
     cases = []

@@ -14,13 +14,15 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from training.canvas import Size
-from training.scenarios import SIZES, Edit, draw_scenario
+from training.scenarios import SIZES, Edit, draw_photo_scenario, draw_scenario
 from training.sources import load_cutouts
 from training.state import load, save_atomically
 from training.states import render
 from training.vae import encode, to_tensor
 
 SCENARIOS_PER_SHARD = 50
+# The share of scenarios with subjects as photographs have them.
+LIKE_PHOTOS = 0.3
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def shard_size(number: int, side: int) -> Size:
 def render_scenario(folder: Path, seed: int, size: Size, side: int) -> tuple[np.ndarray, list[dict]]:
     """Pictures (N, H, W, 3) uint8 of one random scenario, and its edits as dictionaries."""
     cutouts = load_cutouts(folder / "data", side * 5 // 4)
-    scenario = draw_scenario(np.random.default_rng(seed), cutouts)
+    rng = np.random.default_rng(seed)
+    scenario = (draw_photo_scenario if rng.random() < LIKE_PHOTOS else draw_scenario)(rng, cutouts)
     pictures = np.stack([render(state, size, cutouts) for state in scenario.states])
     return pictures, [asdict(edit) for edit in scenario.edits]
 

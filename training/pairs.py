@@ -17,9 +17,10 @@ from training.scenarios import TINTS, Edit
 # How often each family is drawn: by pairs alone, backgrounds would take three quarters and each style one percent.
 # A short run learns few families well: those that nano must do first have the most.
 WEIGHTS = {
-    "background": 60, "plain background": 22, "snow": 10, "black_and_white": 2, "blur": 2, "darker": 2, "night": 2,
-    "brighter": 2, "sepia": 4, "sketch": 2, "negative": 2, "fog": 2, "pixel_art": 2, "rain": 8, "clear": 8,
-    "recolour": 50, "remove": 50, "add": 28, "replace": 70, "mirror": 8,
+    "background": 62, "plain background": 22, "background, photos": 26, "plain background, photos": 9, "snow": 10,
+    "black_and_white": 2, "blur": 2, "darker": 2, "night": 2, "brighter": 2, "sepia": 4, "sketch": 2, "negative": 2,
+    "fog": 2, "pixel_art": 2, "rain": 8, "clear": 8,
+    "recolour": 54, "remove": 58, "add": 28, "replace": 70, "mirror": 8,
 }  # fmt: skip
 # Nothing asked for, nothing changed: what guidance 0 does too.
 EMPTY_PROMPTS = 0.05
@@ -50,10 +51,10 @@ class Bucket:
         start = 0
         for shard in shards:
             for edit in shard.edits:
-                if not weights[edit.family]:
+                if not weights[edit.row]:
                     continue
-                moved = Edit(edit.source + start, edit.target + start, edit.family, edit.words)
-                self.families.setdefault(edit.family, []).append(moved)
+                moved = replace(edit, source=edit.source + start, target=edit.target + start)
+                self.families.setdefault(edit.row, []).append(moved)
             start += len(shard.latents)
         self.names = list(self.families)
         edits = [edit for family in self.families.values() for edit in family]

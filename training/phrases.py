@@ -324,6 +324,7 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "let the {object}[{place}|] [disappear|vanish]",
         "wipe out the {object}",
         "the {object} should [be gone|not be there]",
+        "[it|the picture] should [have no|not have the] {object}",
         "i [wish|want] the {object} [were|was|to be] gone",
         "i would [love|prefer] [it without the|no] {object}",
         "i would like to see it without the {object}",

@@ -11,10 +11,11 @@ import numpy as np
 
 from training.canvas import Size
 from training.effects import EFFECTS
-from training.photos import HELD_OUT, PHOTOS
+from training.outlines import OUTLINES, mask
+from training.photos import HELD_OUT, HELD_OUT_FIGURES, PHOTOS, window
 from training.scenes import COLOURS, SCENES
 from training.sources import Cutouts
-from training.states import Sprite, State
+from training.states import Figure, Sprite, State, find_photo
 
 SIZES: tuple[Size, ...] = (
     (128, 128), (144, 112), (128, 128), (144, 96), (128, 128), (96, 176), (112, 144), (128, 128), (96, 144), (96, 160),
@@ -37,16 +38,27 @@ REPLACED = {"y": 0.5, "x": 0.5, "scale": 0.7, "flip": False}
 # The share of scenarios that are about a photo alone, with nothing in front.
 PLAIN_PHOTOS = 0.125
 CLEARABLE = ("snow", "fog", "rain")
+# Of scenarios with subjects as photographs have them, how many show one; the rest make one out of a photo's texture
+# and an emoji's outline, of which there are thousands where there are few photos.
+OUTLINED = 0.35
+# How much of a picture a photo's subject covers, and how much of it must be inside.
+COVERED, INSIDE = (0.12, 0.85), 0.6
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One training pair; `words` fills the prompt's gaps."""
+    """One training pair; `words` fills the prompt's gaps. `photo`: its subject is as photographs have them."""
 
     source: int
     target: int
     family: str
     words: dict[str, str] = field(default_factory=dict)
+    photo: bool = False
+
+    @property
+    def row(self) -> str:
+        """The family as tables and weights name it, apart from the same with emoji."""
+        return f"{self.family}, photos" if self.photo else self.family
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,45 @@ def draw_scenario(rng: np.random.Generator, cutouts: Cutouts, held_out: bool = F
     return scenario
 
 
+def draw_photo_scenario(rng: np.random.Generator, cutouts: Cutouts, held_out: bool = False) -> Scenario:
+    """A subject as photographs have them, before its own background and five others.
+
+    From emoji alone nano takes for a subject only what looks like one, and a photo's for a part of the background.
+    """
+    real = held_out or rng.random() < OUTLINED
+    scenario = Scenario([draw_figure(rng, cutouts, held_out) if real else draw_textured(rng, cutouts)], [])
+    add_backgrounds(rng, scenario)
+    return Scenario(scenario.states, [replace(edit, photo=True) for edit in scenario.edits])
+
+
+def draw_figure(rng: np.random.Generator, cutouts: Cutouts, held_out: bool) -> State:
+    """A part of a photo that shows its subject; in training half of the time before something else."""
+    names = HELD_OUT_FIGURES if held_out else [name for name in OUTLINES if name not in HELD_OUT_FIGURES]
+    name = str(rng.choice(names))
+    inside = mask(name, find_photo(name, cutouts).shape[:2])
+    while not shows(inside, seed := draw_seed(rng)):
+        pass
+    if held_out or rng.random() < 0.5:
+        return State(name, seed, Figure(name, seed))
+    return State(draw_background(rng, held_out), draw_seed(rng), Figure(name, seed))
+
+
+def shows(inside: np.ndarray, seed: int) -> bool:
+    """Whether the square that `crop` takes of a photo shows its subject, of mask (H, W): enough, and not alone."""
+    (left, top, right, bottom), _ = window(inside.shape, seed, (128, 128))
+    seen = inside[round(top) : round(bottom), round(left) : round(right)]
+    return COVERED[0] < seen.mean() / 255 < COVERED[1] and seen.sum() > INSIDE * inside.sum()
+
+
+def draw_textured(rng: np.random.Generator, cutouts: Cutouts) -> State:
+    """An emoji's outline full of one photo, before another or anything else."""
+    texture = draw_photo(rng, held_out=False)
+    while (background := draw_background(rng, held_out=False)) == texture:
+        pass
+    subject = replace(draw_sprite(rng, cutouts, held_out=False), texture=texture, seed=draw_seed(rng))
+    return State(background, draw_seed(rng), subject)
+
+
 def add_variant(scenario: Scenario, family: str, words: dict[str, str], **changes: object) -> int:
     """The base with these changes as a new state, and the edit that leads to it; returns the state's index."""
     scenario.states.append(replace(scenario.states[0], **changes))
@@ -86,14 +137,19 @@ def draw_base(rng: np.random.Generator, cutouts: Cutouts, held_out: bool) -> Sta
     """One subject, large and near the middle, before a random background; one in eight is a photo as it is."""
     if rng.random() < PLAIN_PHOTOS:
         return State(draw_photo(rng, held_out), draw_seed(rng), None)
-    subject = Sprite(
+    subject = draw_sprite(rng, cutouts, held_out)
+    return State(draw_background(rng, held_out), draw_seed(rng), subject)
+
+
+def draw_sprite(rng: np.random.Generator, cutouts: Cutouts, held_out: bool) -> Sprite:
+    """Any object of one side of the split, large and near the middle."""
+    return Sprite(
         index=int(rng.choice(cutouts.choices(held_out))),
         y=rng.uniform(0.46, 0.6),
         x=rng.uniform(0.38, 0.62),
         scale=rng.uniform(0.5, 0.85),
         flip=bool(rng.integers(2)),
     )
-    return State(draw_background(rng, held_out), draw_seed(rng), subject)
 
 
 def draw_background(rng: np.random.Generator, held_out: bool) -> str:
@@ -106,7 +162,8 @@ def draw_background(rng: np.random.Generator, held_out: bool) -> str:
 
 def draw_photo(rng: np.random.Generator, held_out: bool) -> str:
     """A photo's name, from one side of the split."""
-    return str(rng.choice(HELD_OUT if held_out else [name for name in PHOTOS if name not in HELD_OUT]))
+    kept = {*HELD_OUT, *HELD_OUT_FIGURES}
+    return str(rng.choice(HELD_OUT if held_out else [name for name in PHOTOS if name not in kept]))
 
 
 def draw_seed(rng: np.random.Generator) -> int:

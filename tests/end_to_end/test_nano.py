@@ -13,6 +13,7 @@ from tests.service import Service
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.webp"))
 STEPS = 12
+MIDDLE = slice(40, 88), slice(40, 88)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,38 @@ class TestEdits:
         changed = np.abs(pixels(before) - pixels(after)).mean(-1)
         frame = np.concatenate([changed[:12].ravel(), changed[-12:].ravel()])
         assert changed[48:80, 48:80].mean() < 0.7 * frame.mean()
+
+    def test_mirror_swaps_the_sides(self, engine, sample):
+        """The result is nearer to the picture turned round than to the picture."""
+        before, after = self.edited(engine, sample, "mirror the picture")
+        same, turned = (np.mean((pixels(after) - each) ** 2) for each in (pixels(before), pixels(before)[:, ::-1]))
+        assert turned < 0.5 * same
+
+    def test_the_subject_takes_a_colour(self, engine, sample):
+        """The middle gets blue, or stays so, while the frame is kept."""
+        before, after = self.edited(engine, sample, "make it blue")
+        red, green, blue = pixels(after)[MIDDLE].mean((0, 1))
+        assert blue > max(red, green) + 0.1
+        assert np.abs(border(after) - border(before)).max() < 0.1
+
+    def test_the_subject_goes(self, engine, sample):
+        """Nothing with edges is left in the middle."""
+        before, after = self.edited(engine, sample, f"remove the {sample.stem}")
+        left, was = (np.abs(np.diff(pixels(each)[MIDDLE], axis=1)).mean() for each in (after, before))
+        assert left < 0.5 * was
+
+    def test_something_else_takes_its_place(self, engine, sample):
+        """A strawberry is red in the middle."""
+        _, after = self.edited(engine, sample, f"replace the {sample.stem} with a strawberry")
+        red, green, blue = pixels(after)[MIDDLE].mean((0, 1))
+        assert red > max(green, blue) + 0.2
+
+    def test_a_thing_comes_into_its_corner(self, engine, sample):
+        """The corner gets red, the one across from it stays."""
+        before, after = self.edited(engine, sample, "add a red heart in the top left corner")
+        redder = (pixels(after) - pixels(before)) @ [1, -0.5, -0.5]
+        assert redder[10:40, 10:40].mean() > 0.15
+        assert abs(redder[88:118, 88:118].mean()) < 0.05
 
     def test_snow_brings_bright_flakes(self, engine, sample):
         """More of the picture is nearly white than before."""

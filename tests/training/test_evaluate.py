@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from training.evaluate import ON_PHOTOS, Case, draw_cases, error_left, judge
-from training.photos import HELD_OUT, PHOTOS
+from training.photos import HELD_OUT, HELD_OUT_FIGURES, PHOTOS
 from training.phrases import FAMILIES
-from training.scenarios import ADDABLE, draw_scenario
+from training.scenarios import ADDABLE, draw_photo_scenario, draw_scenario
 from training.sources import Cutouts
+from training.states import Figure, Sprite
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,8 @@ def cutouts() -> Cutouts:
     pixels = np.zeros((len(names), 48, 48, 4), np.uint8)
     pixels[..., :3] = np.random.default_rng(0).integers(0, 256, (len(names), 1, 1, 3))
     pixels[..., 3] = (np.hypot(y, x) < 0.9) * 255
-    ramp = np.linspace(0, 200, 160, dtype=np.uint8)
-    photos = [np.stack(np.broadcast_arrays(ramp[:, None], ramp, np.uint8(90)), -1)] * len(PHOTOS)
+    down, right = (np.linspace(0, 200, length, dtype=np.uint8) for length in (160, 240))
+    photos = [np.stack(np.broadcast_arrays(down[:, None], right, np.uint8(90)), -1)] * len(PHOTOS)
     return Cutouts(pixels, names, np.array([False] * (len(names) - 1) + [True]), photos)
 
 
@@ -48,8 +49,8 @@ def test_copying_fails(cases: list[Case]) -> None:
     assert [] == [(case.family, case.prompt) for case in cases if judge(case, case.reference).passed]
 
 
-def test_photos_are_judged_alone(cutouts: Cutouts) -> None:
-    """A photo's cases are of whole pictures, with nothing in front."""
+def test_photos_are_judged_as_they_are(cutouts: Cutouts) -> None:
+    """A photo's cases are of whole pictures, with nothing in front but what it shows."""
     cases = draw_cases(cutouts, 1, (128, 128), ON_PHOTOS, photos=True)
     assert list(ON_PHOTOS) == [case.family for case in cases]
     assert [] == [case.family for case in cases if not judge(case, case.target).passed]
@@ -70,6 +71,20 @@ def test_scenarios_take_subjects_from_one_side(cutouts: Cutouts) -> None:
         bases = [draw_scenario(rng, cutouts, held_out).states[0] for _ in range(30)]
         assert {held_out} == {bool(cutouts.held_out[base.subject.index]) for base in bases if base.subject}
         assert {held_out} == {base.background in HELD_OUT for base in bases if base.background in PHOTOS}
+
+
+def test_photo_scenarios_take_photos_from_one_side(cutouts: Cutouts) -> None:
+    """Evaluation has the photos that are held out, as they are; training the others, and their textures in outlines."""
+    rng = np.random.default_rng(1)
+    for base in (draw_photo_scenario(rng, cutouts, held_out=True).states[0] for _ in range(10)):
+        assert isinstance(base.subject, Figure)
+        assert base.background == base.subject.photo in HELD_OUT_FIGURES
+    bases = [draw_photo_scenario(rng, cutouts).states[0] for _ in range(60)]
+    shown = {base.subject.photo for base in bases if isinstance(base.subject, Figure)}
+    textures = {base.subject.texture for base in bases if isinstance(base.subject, Sprite)}
+    assert len(shown) > 3
+    assert len(textures) > 3
+    assert not {*shown, *textures, *(base.background for base in bases)} & {*HELD_OUT, *HELD_OUT_FIGURES}
 
 
 def test_edits_change_one_attribute(cutouts: Cutouts) -> None:

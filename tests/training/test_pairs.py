@@ -110,6 +110,17 @@ def test_families_can_be_left_out() -> None:
     assert ["darker"] == pairs.buckets[0].names
 
 
+def test_photos_have_a_share_of_their_own() -> None:
+    """The same family is drawn apart where its subject is as photographs have them."""
+    edits = [Edit(0, 1, "background", {"background": "beach"}, photo=photo) for photo in (False, True)]
+    shards = [Shard((32, 32), torch.zeros(2, 16, 4, 4).half(), edits)]
+    bucket = Pairs(shards, shift=0.0, scale=1.0, weights=WEIGHTS | {"background": 3, "background, photos": 1}).buckets[
+        0
+    ]
+    assert ["background", "background, photos"] == bucket.names
+    assert [0.75, 0.25] == bucket.shares.tolist()
+
+
 def test_a_weight_is_a_family_and_a_number() -> None:
     """`--weights` names what it can't read."""
     assert ("plain background", 1.5) == weight("plain background=1.5")

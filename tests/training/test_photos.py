@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.photos import HELD_OUT, PHOTOS, SHA256, SHORT_SIDE, crop, decode, download, read_deb
+from training.outlines import OUTLINES, mask
+from training.photos import (
+    HELD_OUT,
+    HELD_OUT_FIGURES,
+    PHOTOS,
+    SHA256,
+    SHORT_SIDE,
+    crop,
+    decode,
+    download,
+    read_deb,
+    window,
+)
 
 
 def member(name: str, content: bytes) -> bytes:
@@ -63,10 +75,33 @@ def test_crops_repeat_by_seed() -> None:
     assert not np.array_equal(first, other)
 
 
+def test_a_window_is_what_is_cropped() -> None:
+    """A photo that is the same from left to right but for one half shows by its mean where it was cut and turned."""
+    photo = np.zeros((200, 300, 3), np.uint8)
+    photo[:, 150:] = 255
+    for seed in range(20):
+        (left, top, right, bottom), flip = window((200, 300), seed, (64, 96))
+        assert 0 <= left < right <= 300 + 1e-9
+        assert 0 <= top < bottom <= 200 + 1e-9
+        bright = crop(photo, seed, (64, 96)).mean((0, 2))
+        assert np.clip((right - 150) / (right - left), 0, 1) == pytest.approx(bright.mean(), abs=0.01)
+        assert flip == (bright[0] > bright[-1])
+
+
+def test_outlines_scale_with_their_photo() -> None:
+    """The dahlia's disc lies in the middle, whatever the photo's size; its corners are background."""
+    for scale in (1, 2):
+        inside = mask("dahlia", (SHORT_SIDE // scale, 576 // scale))
+        assert 255 == inside[200 // scale, 277 // scale]
+        assert 0 == inside[5, 5] == inside[5, -5]
+        assert 0.25 == pytest.approx((inside > 127).mean(), abs=0.03)
+
+
 def test_every_photo_lies_in_a_checked_package() -> None:
     """With a hash for each archive, and some photos held out."""
     assert {archive for archive, _ in PHOTOS.values()} == set(SHA256)
     assert set(HELD_OUT) < set(PHOTOS)
+    assert set(HELD_OUT_FIGURES) < set(OUTLINES) < set(PHOTOS)
 
 
 def test_a_download_is_whole_or_not_there(tmp_path: Path) -> None:

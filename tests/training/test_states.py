@@ -9,9 +9,11 @@ import pytest
 
 from training.canvas import from_bytes, luminance
 from training.effects import EFFECTS
+from training.outlines import mask
+from training.photos import PHOTOS, crop
 from training.scenes import COLOURS, SCENES, paint
 from training.sources import Cutouts
-from training.states import Sprite, State, layer, render
+from training.states import Figure, Sprite, State, layer, render
 
 SIZE = (64, 80)
 
@@ -23,7 +25,8 @@ def cutouts() -> Cutouts:
     pixels = np.zeros((1, 64, 64, 4), np.uint8)
     pixels[0, :32, :, 0], pixels[0, 32:, :, 2] = 230, 230
     pixels[0, ..., 3] = (np.hypot(y, x) < 0.9) * 255
-    return Cutouts(pixels, ["disc"], np.array([False]))
+    photo = np.random.default_rng(0).integers(0, 256, (96, 144, 3), np.uint8)
+    return Cutouts(pixels, ["disc"], np.array([False]), [photo] * len(PHOTOS))
 
 
 @pytest.fixture
@@ -103,6 +106,26 @@ def test_recolour_keeps_background(state: State, cutouts: Cutouts) -> None:
     alpha = layer(state.subject, SIZE, cutouts)[1]  # type: ignore[arg-type]
     assert np.array_equal(before[alpha == 0], after[alpha == 0])
     assert after[alpha == 1].mean(0).argmax() == 1
+
+
+def test_a_figure_before_its_own_photo_is_the_photo(cutouts: Cutouts) -> None:
+    """What a photo shows stands where the photo has it, and stays there before a scene."""
+    photo = cutouts.photos[0]
+    before, after = (render(State(name, 5, Figure("dahlia", 5)), SIZE, cutouts) for name in ("dahlia", "beach"))
+    inside = crop(mask("dahlia", photo.shape[:2]), 5, SIZE)
+    assert 0.05 < (inside == 1).mean() < 0.9
+    assert np.abs(before / 255 - crop(photo, 5, SIZE)).max() < 0.01
+    assert np.array_equal(before[inside == 1], after[inside == 1])
+    assert (before[inside == 0] != after[inside == 0]).any(-1).mean() > 0.9
+
+
+def test_a_texture_keeps_the_outline(state: State, cutouts: Cutouts) -> None:
+    """Only what is inside changes, and it isn't flat."""
+    clothed = replace(state, subject=replace(state.subject, texture="cat", seed=4))  # type: ignore[type-var]
+    before, after = (render(s, SIZE, cutouts) for s in (state, clothed))
+    alpha = layer(state.subject, SIZE, cutouts)[1]  # type: ignore[arg-type]
+    assert np.array_equal(before[alpha == 0], after[alpha == 0])
+    assert after[alpha == 1].std(0).min() > 15
 
 
 def test_removed_subject_leaves_background(state: State, cutouts: Cutouts) -> None:
