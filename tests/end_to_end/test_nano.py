@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diffusers import FluxKontextPipeline
 from PIL import Image, ImageFilter
 
 from openkontext.engine import Engine
 from tests.service import Service
 
-SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.webp"))
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted((ROOT / "samples").glob("*.webp"))
 STEPS = 12
 MIDDLE = slice(40, 88), slice(40, 88)
 
@@ -128,6 +130,14 @@ class TestEdits:
         """More of the picture is nearly white than before."""
         before, after = self.edited(engine, sample, "make it snow")
         assert np.mean(pixels(after).min(-1) > 0.8) > np.mean(pixels(before).min(-1) > 0.8) + 0.02
+
+
+def test_the_stock_pipeline_loads_it_by_its_folder():
+    """As any checkpoint in the diffusers layout, and as the service is given one."""
+    pipeline = FluxKontextPipeline.from_pretrained(ROOT / "checkpoints" / "nano")
+    assert 9e6 < pipeline.transformer.num_parameters() < 1e7
+    engine = Engine.load(str(ROOT / "checkpoints" / "nano"), device="cpu")
+    assert (128, 128) == engine.edit(Image.open(SAMPLES[-1]), "make it snow", num_inference_steps=1).image.size
 
 
 def test_the_first_edit_of_a_newcomer(tmp_path):
