@@ -21,7 +21,7 @@ from PIL import Image
 from training.canvas import Size, from_bytes, gaussian, luminance
 from training.effects import EFFECTS
 from training.phrases import FAMILIES, phrase
-from training.scenarios import Scenario, draw_photo_scenario, draw_scenario
+from training.scenarios import Scenario, draw_photo_scenario, draw_scenario, name_row
 from training.scenes import SCENES, paint
 from training.sources import Cutouts, load_cutouts
 from training.states import render
@@ -80,37 +80,43 @@ def draw_cases(
 ) -> list[Case]:
     """Held-out objects in new scenes, or held-out photos, with held-out wordings: `per_family` of each in turn."""
     cases: dict[str, list[Case]] = {family: [] for family in families}
-    while any(len(found) < per_family for found in cases.values()):
+    while wanted := {family for family, found in cases.items() if len(found) < per_family}:
         rng = np.random.default_rng(seed)
-        for case in draw_family_cases(rng, cutouts, size, photos):
-            if len(cases.get(case.family, ())) < per_family and case.family in cases:
-                cases[case.family].append(case)
+        for case in draw_family_cases(rng, cutouts, size, wanted, photos):
+            cases[case.family].append(case)
         seed += 1
     return [case for family in families for case in cases[family]]
 
 
-def draw_family_cases(rng: np.random.Generator, cutouts: Cutouts, size: Size, photos: bool) -> list[Case]:
-    """One case of each family that random held-out scenarios have; none if they are not of the kind asked for."""
+def draw_family_cases(
+    rng: np.random.Generator, cutouts: Cutouts, size: Size, wanted: set[str], photos: bool
+) -> list[Case]:
+    """One case of each wanted family that random held-out scenarios have; none if they aren't of the kind asked for."""
     scenario = draw_scenario(rng, cutouts, held_out=True)
     if photos != (scenario.states[0].subject is None):
         return []
-    cases = draw_scenario_cases(rng, scenario, cutouts, size)
+    cases = draw_scenario_cases(rng, scenario, cutouts, size, wanted)
     if photos:
         behind = draw_photo_scenario(rng, cutouts, held_out=True)
         from_photo = [edit for edit in behind.edits if edit.source == 0]
-        cases += draw_scenario_cases(rng, Scenario(behind.states, from_photo), cutouts, size)
+        cases += draw_scenario_cases(rng, Scenario(behind.states, from_photo), cutouts, size, wanted)
     return cases
 
 
-def draw_scenario_cases(rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts, size: Size) -> list[Case]:
-    """A random case of each of its families."""
+def draw_scenario_cases(
+    rng: np.random.Generator, scenario: Scenario, cutouts: Cutouts, size: Size, wanted: set[str]
+) -> list[Case]:
+    """A random case of each of its families that is wanted; which else are doesn't change it."""
     order = rng.permutation(len(scenario.edits))
     chosen = {scenario.edits[i].family: scenario.edits[i] for i in order}
     cases = []
     for edit in chosen.values():
+        prompt = phrase(rng, edit, held_out=True)
+        if edit.family not in wanted:
+            continue
         reference, target = (render(scenario.states[i], size, cutouts) for i in (edit.source, edit.target))
         keep = np.abs(reference.astype(int) - target).max(-1) <= 2
-        cases.append(Case(edit.family, phrase(rng, edit, held_out=True), reference, target, keep, edit.words))
+        cases.append(Case(edit.family, prompt, reference, target, keep, edit.words))
     return cases
 
 
@@ -280,7 +286,7 @@ def examine(exam: Exam, family: str, photos: bool) -> tuple[str, np.ndarray]:
     """A family's line of the table, and some of its cases in a row of pictures."""
     cases = exam.draw(exam.per_family, (family,), photos)
     results = edit(load_pipeline(exam.folder), cases, exam.steps)
-    name = f"{family}, photos" if photos else family
+    name = name_row(family, photos)
     scores = [judge(*pair) for pair in zip(cases, results, strict=True)]
     return summarise(name, scores), lay_out(cases[:4], results[:4])
 

@@ -57,8 +57,8 @@ class Edit:
 
     @property
     def row(self) -> str:
-        """The family as tables and weights name it, apart from the same with emoji."""
-        return f"{self.family}, photos" if self.photo else self.family
+        """The family as weights and tables name it."""
+        return name_row(self.family, self.photo)
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class Scenario:
 
     states: list[State]
     edits: list[Edit]
+
+
+def name_row(family: str, photos: bool) -> str:
+    """A family, apart from the same of photographs."""
+    return f"{family}, photos" if photos else family
 
 
 def draw_scenario(rng: np.random.Generator, cutouts: Cutouts, held_out: bool = False) -> Scenario:

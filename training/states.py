@@ -84,12 +84,12 @@ def place(picture: np.ndarray, part: Sprite | Figure, cutouts: Cutouts) -> np.nd
 def layer(part: Sprite | Figure, size: Size, cutouts: Cutouts) -> tuple[np.ndarray, np.ndarray]:
     """What stands in a picture, alone: its colours (H, W, 3) and its alpha (H, W), both in 0–1."""
     if isinstance(part, Sprite):
-        return draw_sprite(part, size, cutouts)
+        return cut_out(part, size, cutouts)
     photo = find_photo(part.photo, cutouts)
     return crop(photo, part.seed, size), crop(mask(part.photo, photo.shape[:2]), part.seed, size)
 
 
-def draw_sprite(sprite: Sprite, size: Size, cutouts: Cutouts) -> tuple[np.ndarray, np.ndarray]:
+def cut_out(sprite: Sprite, size: Size, cutouts: Cutouts) -> tuple[np.ndarray, np.ndarray]:
     """A sprite's colours (H, W, 3) and alpha (H, W)."""
     pixels = max(1, round(sprite.scale * min(size)))
     image = Image.fromarray(np.ascontiguousarray(cutouts.pixels[sprite.index]))

@@ -114,9 +114,8 @@ def test_photos_have_a_share_of_their_own() -> None:
     """The same family is drawn apart where its subject is as photographs have them."""
     edits = [Edit(0, 1, "background", {"background": "beach"}, photo=photo) for photo in (False, True)]
     shards = [Shard((32, 32), torch.zeros(2, 16, 4, 4).half(), edits)]
-    bucket = Pairs(shards, shift=0.0, scale=1.0, weights=WEIGHTS | {"background": 3, "background, photos": 1}).buckets[
-        0
-    ]
+    weights = WEIGHTS | {"background": 3, "background, photos": 1}
+    bucket = Pairs(shards, shift=0.0, scale=1.0, weights=weights).buckets[0]
     assert ["background", "background, photos"] == bucket.names
     assert [0.75, 0.25] == bucket.shares.tolist()
 
