@@ -26,7 +26,7 @@ CHANGED = 0.3
 MAX_WEIGHT = 5.0
 # Of a scene's token that touches nothing kept, beside those at the edge. A scene is one of many: four fifths of the
 # loss of new backgrounds were errors that can't be less, and the edges of what is kept, which can, a sixth.
-OPEN_WEIGHT = 0.25
+OPEN_WEIGHT = 0.1
 
 
 class Nano(nn.Module):

@@ -12,10 +12,10 @@ from training.states import Sprite, State, render
 
 ROOT = Path(__file__).parent
 SAMPLES = {
-    "tiger": ("tiger", "meadow", 11, (512, 512)),
-    "ambulance": ("ambulance", "desert", 4, (416, 624)),
-    "astronaut": ("woman astronaut", "clouds", 6, (624, 416)),
-    "backpack": ("backpack", "beach", 2, (512, 512)),
+    "tiger": ("tiger", "meadow", 11, (512, 512), 0.72),
+    "ambulance": ("ambulance", "desert", 4, (416, 624), 0.588),
+    "astronaut": ("woman astronaut", "clouds", 6, (624, 416), 0.588),
+    "backpack": ("backpack", "beach", 2, (512, 512), 0.72),
 }
 
 
@@ -26,8 +26,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT.parent / "samples")
     options = parser.parse_args()
     cutouts = load_cutouts(options.state / "data", 256)
-    for name, (subject, background, seed, size) in SAMPLES.items():
-        state = State(background, seed, Sprite(cutouts.names.index(subject), 0.53, 0.5, 0.72))
+    for name, (subject, background, seed, size, scale) in SAMPLES.items():
+        state = State(background, seed, Sprite(cutouts.names.index(subject), 0.53, 0.5, scale))
         picture = Image.fromarray(render(state, size, cutouts))
         picture.save(options.output / f"{name}.webp", quality=92, method=6)
 

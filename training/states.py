@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,14 @@ from training.photos import PHOTOS, crop
 from training.scenes import COLOURS, paint
 from training.sources import Cutouts
 
+# The largest share of the short side that a cut-out takes. Up to there it has as many pixels in each shape as in the
+# square: as a share of the short side, it would have half of them in a picture of 5:3.
+FITTING = 0.95
+
 
 @dataclass(frozen=True)
 class Sprite:
-    """A cut-out in a picture: its centre as shares of height and width, its size as a share of the short side.
+    """A cut-out in a picture: its centre as shares of height and width, its size as a share of the mean side √(H·W).
 
     `colour` tints it; with `texture` it shows a part of that photo, which `seed` decides, in its outline.
     """
@@ -91,7 +96,7 @@ def layer(part: Sprite | Figure, size: Size, cutouts: Cutouts) -> tuple[np.ndarr
 
 def cut_out(sprite: Sprite, size: Size, cutouts: Cutouts) -> tuple[np.ndarray, np.ndarray]:
     """A sprite's colours (H, W, 3) and alpha (H, W)."""
-    pixels = max(1, round(sprite.scale * min(size)))
+    pixels = max(1, round(min(sprite.scale * math.sqrt(size[0] * size[1]), FITTING * min(size))))
     image = Image.fromarray(np.ascontiguousarray(cutouts.pixels[sprite.index]))
     image = image.resize((pixels, pixels), Image.Resampling.BICUBIC)
     if sprite.flip:

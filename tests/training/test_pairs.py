@@ -62,8 +62,8 @@ def test_of_a_new_scene_the_edge_of_what_stays_counts_most() -> None:
     edited = torch.zeros(1, 16, 12, 12)
     edited[:, :, :6] = 1
     weights = weigh(torch.zeros_like(edited), edited, torch.tensor([True])).view(6, 6)
-    assert torch.equal(torch.full((2, 6), OPEN_WEIGHT), weights[:2] / weights[2])
-    assert weights[:3].sum().item() == weights[3:].sum().item() == 18
+    torch.testing.assert_close(weights[:2] / weights[2], torch.full((2, 6), OPEN_WEIGHT))
+    assert [18, 18] == pytest.approx([weights[:3].sum().item(), weights[3:].sum().item()])
 
 
 def test_batches_say_which_edits_are_new_scenes() -> None:

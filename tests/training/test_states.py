@@ -13,7 +13,7 @@ from training.outlines import mask
 from training.photos import PHOTOS, crop
 from training.scenes import COLOURS, SCENES, paint
 from training.sources import Cutouts
-from training.states import Figure, Sprite, State, layer, render
+from training.states import FITTING, Figure, Sprite, State, layer, render
 
 SIZE = (64, 80)
 
@@ -132,6 +132,14 @@ def test_removed_subject_leaves_background(state: State, cutouts: Cutouts) -> No
     """Without its subject a picture is its background."""
     expected = np.round(paint("meadow", 3, SIZE) * 255)
     assert np.abs(expected - render(replace(state, subject=None), SIZE, cutouts)).max() <= 1
+
+
+def test_subject_has_as_many_pixels_in_each_shape(cutouts: Cutouts) -> None:
+    """While it fits: in a strip it takes most of the short side."""
+    subject = Sprite(0, 0.5, 0.5, 0.4)
+    square, tall, strip = (layer(subject, size, cutouts)[1] for size in ((128, 128), (256, 64), (48, 320)))
+    assert square.sum() == pytest.approx(tall.sum(), rel=0.01)
+    assert 0.9 * FITTING * 48 == pytest.approx((strip > 0.5).sum(0).max(), abs=2)
 
 
 def test_added_object_stays_in_its_corner(state: State, cutouts: Cutouts) -> None:
