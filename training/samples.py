@@ -11,6 +11,7 @@ from training.sources import load_cutouts
 from training.states import Sprite, State, render
 
 ROOT = Path(__file__).parent
+# Subject, background, seed, size, and the subject's size as a share of √(H·W).
 SAMPLES = {
     "tiger": ("tiger", "meadow", 11, (512, 512), 0.72),
     "ambulance": ("ambulance", "desert", 4, (416, 624), 0.588),
