@@ -31,6 +31,11 @@ def rgb(code: str) -> np.ndarray:
     return np.array([int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)], np.float32)
 
 
+def same(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Which pixels of two uint8 pictures are equal but for rounding, (H, W)."""
+    return np.abs(first.astype(int) - second).max(-1) <= 2
+
+
 def gradient(along: np.ndarray, *codes: str) -> np.ndarray:
     """Colours evenly spaced over `along` in 0–1."""
     stops = np.linspace(0, 1, len(codes))

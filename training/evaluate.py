@@ -18,7 +18,7 @@ import torch
 from diffusers import FluxKontextPipeline
 from PIL import Image
 
-from training.canvas import Size, from_bytes, gaussian, luminance
+from training.canvas import Size, from_bytes, gaussian, luminance, same
 from training.effects import EFFECTS
 from training.phrases import FAMILIES, phrase
 from training.scenarios import Scenario, draw_photo_scenario, draw_scenario, name_row
@@ -35,12 +35,13 @@ PART_CLOSE = 0.25
 GONE_NEAR = 0.5
 # How far a picture is blurred where it is looked at from afar, in sides.
 AFAR = 0.05
-# Seeds of the scenarios: those that a run shows while it trains, and those that it is judged by.
-SHOWN, JUDGED = 90_000_000, 190_000_000
+# Seeds of the scenarios: those that a run shows while it trains, those that weights are chosen by, and those that the
+# chosen ones are judged by.
+SHOWN, CHOSEN_BY, JUDGED = 90_000_000, 290_000_000, 190_000_000
 # What is asked of ordinary photographs; the last two of those with a clear subject.
 ON_PHOTOS = (*EFFECTS, "clear", "mirror", "background", "plain background")
 # Each line of the table: a family, and whether it is asked of photographs.
-ROWS = [(family, False) for family in FAMILIES] + [(family, True) for family in ON_PHOTOS]
+ROWS = {family: (family, False) for family in FAMILIES} | {name_row(name, True): (name, True) for name in ON_PHOTOS}
 GUIDANCES = (0.0, 3.5, 7.0, 10.0)
 HEADER = "| family | edit happened | and the rest was kept | PSNR to target (of copying) | PSNR of what was to keep |"
 ROOT = Path(__file__).parent
@@ -115,7 +116,7 @@ def draw_scenario_cases(
         if edit.family not in wanted:
             continue
         reference, target = (render(scenario.states[i], size, cutouts) for i in (edit.source, edit.target))
-        keep = np.abs(reference.astype(int) - target).max(-1) <= 2
+        keep = same(reference, target)
         cases.append(Case(edit.family, prompt, reference, target, keep, edit.words))
     return cases
 
@@ -248,6 +249,8 @@ class Exam:
     per_family: int
     size: Size
     steps: int
+    rows: tuple[str, ...] = tuple(ROWS)
+    seed: int = JUDGED
 
     @property
     def cutouts(self) -> Cutouts:
@@ -256,7 +259,7 @@ class Exam:
 
     def draw(self, per_family: int, families: tuple[str, ...] = FAMILIES, photos: bool = False) -> list[Case]:
         """Its cases."""
-        return draw_cases(self.cutouts, per_family, self.size, families, photos=photos)
+        return draw_cases(self.cutouts, per_family, self.size, families, seed=self.seed, photos=photos)
 
 
 def evaluate_checkpoint(exam: Exam, output: Path) -> str:
@@ -265,30 +268,30 @@ def evaluate_checkpoint(exam: Exam, output: Path) -> str:
     A process for each core, with one thread: two threads would wait for each other.
     """
     table, sheet = [HEADER, "|---|---|---|---|---|"], []
-    families = [family for family, _ in ROWS]
     # Fetched and decoded here once, where they aren't yet: the processes would all begin to.
     _ = exam.cutouts
     with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        parameters = pool.submit(measure_parameters, exam)
-        for line, examples in pool.map(examine, [exam] * len(ROWS), families, [photos for _, photos in ROWS]):
+        parameters = pool.submit(measure_parameters, exam) if exam.rows == tuple(ROWS) else None
+        for line, examples in pool.map(examine, [exam] * len(exam.rows), exam.rows):
             table.append(line)
             sheet.append(examples)
             print(line, flush=True)
-        table += ["", *parameters.result()]
-    print("\n".join(table[-4:]), flush=True)
+        if parameters:
+            table += ["", *parameters.result()]
+            print("\n".join(table[-4:]), flush=True)
     output.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate(sheet)).save(output / "contact-sheet.png")
     (output / "table.md").write_text("\n".join(table) + "\n")
     return "\n".join(table)
 
 
-def examine(exam: Exam, family: str, photos: bool) -> tuple[str, np.ndarray]:
-    """A family's line of the table, and some of its cases in a row of pictures."""
+def examine(exam: Exam, row: str) -> tuple[str, np.ndarray]:
+    """A line of the table, and some of its cases in a row of pictures."""
+    family, photos = ROWS[row]
     cases = exam.draw(exam.per_family, (family,), photos)
     results = edit(load_pipeline(exam.folder), cases, exam.steps)
-    name = name_row(family, photos)
     scores = [judge(*pair) for pair in zip(cases, results, strict=True)]
-    return summarise(name, scores), lay_out(cases[:4], results[:4])
+    return summarise(row, scores), lay_out(cases[:4], results[:4])
 
 
 @lru_cache(maxsize=1)
@@ -343,9 +346,13 @@ def main() -> None:
     parser.add_argument("--state", type=Path, default=ROOT / "state", help="where the data packages are, or go")
     parser.add_argument("--cases", type=int, default=8, help="held-out cases for each family")
     parser.add_argument("--steps", type=int, default=35)
+    parser.add_argument("--families", nargs="+", choices=ROWS, default=ROWS, metavar="FAMILY", help="only these")
+    parser.add_argument("--choose", action="store_true", help="on other cases than those that are reported")
     parser.add_argument("--size", type=int, nargs=2, default=(128, 128), metavar=("HEIGHT", "WIDTH"))
     options = parser.parse_args()
-    exam = Exam(options.checkpoint, options.state / "data", options.cases, tuple(options.size), options.steps)
+    seed = CHOSEN_BY if options.choose else JUDGED
+    size, rows = tuple(options.size), tuple(options.families)
+    exam = Exam(options.checkpoint, options.state / "data", options.cases, size, options.steps, rows, seed)
     evaluate_checkpoint(exam, options.state / "evaluation")
 
 

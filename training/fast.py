@@ -1,4 +1,4 @@
-"""The transformer's own mathematics in forms that train faster on a CPU: together, a seventh less time a step."""
+"""What trains faster: a type for products, and on a CPU other forms of the transformer (a seventh less time a step)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from functools import partial
 import diffusers.models.transformers.transformer_flux as flux
 import torch
 from torch import Tensor, nn
+
+# What PyTorch calls a CPU's ability to multiply bfloat16, on x86 and on ARM.
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Products in bfloat16, where `choose_type` finds that they are faster so."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=choose_type(device) == torch.bfloat16)
+
+
+def choose_type(device: torch.device) -> torch.dtype:
+    """bfloat16, but float32 on a CPU that can't multiply it: there it takes ten times as long (AMD EPYC with AVX2)."""
+    able = device.type != "cpu" or any(torch.cpu.get_capabilities().get(name) for name in BFLOAT16)
+    return torch.bfloat16 if able else torch.float32
 
 
 def speed_up(transformer: nn.Module) -> None:

@@ -13,7 +13,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from training.canvas import Size
+from training.canvas import Size, same
+from training.fast import autocast
 from training.scenarios import SIZES, Edit, draw_photo_scenario, draw_scenario
 from training.sources import load_cutouts
 from training.state import load, save_atomically
@@ -23,15 +24,21 @@ from training.vae import encode, to_tensor
 SCENARIOS_PER_SHARD = 50
 # The share of scenarios with subjects as photographs have them.
 LIKE_PHOTOS = 0.3
+# The side of a token, in pixels: the autoencoder's factor of 8, and patches of 2 × 2 latents.
+TOKEN = 16
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Latents (N, 16, H/8, W/8) float16, not normalised, of one picture size, and the edits between them."""
+    """Latents (N, 16, H/8, W/8) float16, not normalised, of one picture size, and the edits between them.
+
+    `kept` (E, H/16, W/16), uint8 of 255, is the share of each token's pixels that an edit leaves as they are.
+    """
 
     size: Size
     latents: Tensor
     edits: list[Edit]
+    kept: Tensor
 
 
 def shard_size(number: int, side: int) -> Size:
@@ -40,13 +47,21 @@ def shard_size(number: int, side: int) -> Size:
     return round(height * side / 128 / 16) * 16, round(width * side / 128 / 16) * 16
 
 
-def render_scenario(folder: Path, seed: int, size: Size, side: int) -> tuple[np.ndarray, list[dict]]:
-    """Pictures (N, H, W, 3) uint8 of one random scenario, and its edits as dictionaries."""
+def render_scenario(folder: Path, seed: int, size: Size, side: int) -> tuple[np.ndarray, list[dict], np.ndarray]:
+    """Pictures (N, H, W, 3) uint8 of one random scenario, its edits as dictionaries, and what these keep."""
     cutouts = load_cutouts(folder / "data", side * 5 // 4)
     rng = np.random.default_rng(seed)
     scenario = (draw_photo_scenario if rng.random() < LIKE_PHOTOS else draw_scenario)(rng, cutouts)
     pictures = np.stack([render(state, size, cutouts) for state in scenario.states])
-    return pictures, [asdict(edit) for edit in scenario.edits]
+    kept = np.stack([measure_kept(pictures[edit.source], pictures[edit.target]) for edit in scenario.edits])
+    return pictures, [asdict(edit) for edit in scenario.edits], kept
+
+
+def measure_kept(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The share of each token's 16 × 16 pixels that are the same in both pictures, (H/16, W/16) uint8 of 255."""
+    height, width = source.shape[0] // TOKEN, source.shape[1] // TOKEN
+    tokens = same(source, target).reshape(height, TOKEN, width, TOKEN)
+    return np.round(tokens.mean((1, 3)) * 255).astype(np.uint8)
 
 
 def make_shards(folder: Path, vae: AutoencoderKL, side: int, numbers: range, device: torch.device) -> None:
@@ -65,19 +80,20 @@ def make_shard(
     """One shard as it is saved."""
     size = shard_size(number, side)
     seeds = [number * SCENARIOS_PER_SHARD + i for i in range(SCENARIOS_PER_SHARD)]
-    latents, edits, start = [], [], 0
+    latents, edits, kept, start = [], [], [], 0
     arguments = ([folder] * len(seeds), seeds, [size] * len(seeds), [side] * len(seeds))
-    for pictures, found in pool.map(render_scenario, *arguments):
+    for pictures, found, unchanged in pool.map(render_scenario, *arguments):
         latents.append(encode_pictures(vae, pictures, device))
+        kept.append(torch.from_numpy(unchanged))
         edits += [{**edit, "source": edit["source"] + start, "target": edit["target"] + start} for edit in found]
         start += len(pictures)
-    return {"size": size, "latents": torch.cat(latents), "edits": json.dumps(edits)}
+    return {"size": size, "latents": torch.cat(latents), "edits": json.dumps(edits), "kept": torch.cat(kept)}
 
 
 @torch.no_grad()
 def encode_pictures(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> Tensor:
     """Latent means as float16 on the CPU."""
-    with torch.autocast(device.type, torch.bfloat16):
+    with autocast(device):
         return encode(vae, to_tensor(pictures, device)).half().cpu()
 
 
@@ -91,7 +107,7 @@ def read_shards(folder: Path) -> Iterator[Shard]:
     for path in sorted((folder / "latents").glob("*.pt")):
         saved = load(path)
         edits = [Edit(**edit) for edit in json.loads(saved["edits"])]
-        yield Shard(tuple(saved["size"]), saved["latents"], edits)
+        yield Shard(tuple(saved["size"]), saved["latents"], edits, saved["kept"])
 
 
 def measure_latents(shards: list[Shard]) -> tuple[float, float]:

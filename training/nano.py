@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTokenizer, T5TokenizerFast
 
+from training.fast import autocast
 from training.pairs import Batch
 from training.text import TEXT_LENGTH, TextEncoders, tokenise
 from training.transformer import build_transformer, pack, token_ids
@@ -19,14 +20,13 @@ MAX_GUIDANCE = 10.0
 FULL_GUIDANCE = 7.0
 # Tokens of text, drawn anew for each step. Most prompts have a dozen words, and a third of all tokens would be padding.
 LENGTHS = (16, 16, 32, TEXT_LENGTH)
-# A token has changed if its latents did by so much (root mean square, in deviations): the autoencoder's norms are over
-# the whole picture, and move a little what was kept.
-CHANGED = 0.3
 # Of one token in the loss; most edits of a part change a tenth of the picture or more.
-MAX_WEIGHT = 5.0
-# Of a scene's token that touches nothing kept, beside those at the edge. A scene is one of many: four fifths of the
+MAX_WEIGHT = 8.0
+# An edit keeps nothing, or changes nothing, below this share of the picture's pixels.
+NOTHING = 0.01
+# Of a scene's token that has next to no kept pixels, beside those that have. A scene is one of many: four fifths of the
 # loss of new backgrounds were errors that can't be less, and the edges of what is kept, which can, a sixth.
-OPEN_WEIGHT = 0.1
+OPEN, OPEN_WEIGHT = 0.03, 0.1
 
 
 class Nano(nn.Module):
@@ -70,32 +70,31 @@ class Nano(nn.Module):
 
 def flow_loss(nano: Nano, batch: Batch, length: int) -> Tensor:
     """Weighted mean squared error of the velocity at random times, with random guidance; `length` tokens of text."""
-    reference, edited = batch.references.to(nano.device), batch.targets.to(nano.device)
-    guidance = draw_guidance(len(edited), nano.device)
-    target = guided(reference, edited, guidance)
+    reference, target = batch.references.to(nano.device), batch.targets.to(nano.device)
+    guidance = draw_guidance(len(target), nano.device)
+    target = guided(reference, target, guidance)
     noise, times = torch.randn_like(target), draw_times(len(target), nano.device)
     share = times.view(-1, 1, 1, 1)
-    with torch.autocast(nano.device.type, torch.bfloat16):
+    with autocast(nano.device):
         embeddings = nano.encode(batch.prompts, length)
         velocity = nano((1 - share) * target + share * noise, reference, times, guidance, embeddings)
     errors = F.mse_loss(velocity.float(), pack(noise - target), reduction="none").mean(-1)
-    return (weigh(reference, edited, batch.scenes.to(nano.device)) * errors).mean()
+    return (weigh(batch.kept.to(nano.device), batch.scenes.to(nano.device)) * errors).mean()
 
 
-def weigh(reference: Tensor, edited: Tensor, scenes: Tensor) -> Tensor:
-    """Weights (N, L) in the loss of the tokens of latents (N, C, H, W): what changes counts as much as what stays.
+def weigh(kept: Tensor, scenes: Tensor) -> Tensor:
+    """Weights (N, L) of tokens in the loss; `kept` (N, H/16, W/16) is the share of their pixels that the edit keeps.
 
-    Evenly weighed, an object in a corner would be a tenth of its sample's loss, and the copying of the rest nine.
+    What changes counts as much as what stays. Evenly weighed, an object in a corner would be a tenth of its sample's
+    loss, and the copying of the rest nine; before a new background a small subject would be the tenth.
     Where `scenes` (N,) says so, the new background counts most at the edge of what is kept: see OPEN_WEIGHT.
     """
-    changed = F.avg_pool2d((edited - reference).square().mean(1, keepdim=True), 2).sqrt() > CHANGED
-    edge = F.max_pool2d((~changed).float(), 3, stride=1, padding=1) > 0
-    importance = torch.where(scenes.view(-1, 1, 1, 1) & changed & ~edge, OPEN_WEIGHT, 1.0)
-    changed, importance = changed.flatten(1), importance.flatten(1)
-    share = changed.float().mean(1, keepdim=True)
-    mean = (changed * importance).mean(1, keepdim=True)
-    balanced = torch.where(changed, 0.5 * importance / mean, 0.5 / (1 - share)).clamp(max=MAX_WEIGHT)
-    return torch.where((share > 0) & (share < 1), balanced, 1.0)
+    kept = kept.flatten(1)
+    changed = (1 - kept) * torch.where(scenes[:, None] & (kept < OPEN), OPEN_WEIGHT, 1.0)
+    share = kept.mean(1, keepdim=True)
+    balanced = 0.5 * kept / share + 0.5 * changed / changed.mean(1, keepdim=True)
+    both = (share > NOTHING) & (share < 1 - NOTHING)
+    return torch.where(both, balanced.clamp(max=MAX_WEIGHT), 1.0)
 
 
 def guided(reference: Tensor, target: Tensor, guidance: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training import together
+from training.fast import choose_type
 
 
 class Muon(torch.optim.Optimizer):
@@ -28,7 +29,8 @@ class Muon(torch.optim.Optimizer):
     def step_shape(self, params: list[Tensor], group: dict[str, float]) -> None:
         """Update parameters that are matrices of one shape; of several processes each makes some of them orthogonal."""
         directions = torch.stack([self.direction(param, group["momentum"]).flatten(1) for param in params])
-        directions = together.divide(orthogonalise, directions.bfloat16()).to(params[0].dtype)
+        directions = together.divide(orthogonalise, directions.to(choose_type(directions.device)))
+        directions = directions.to(params[0].dtype)
         scale = 0.2 * max(directions.shape[-2:]) ** 0.5
         for param, direction in zip(params, directions, strict=True):
             param.mul_(1 - group["lr"] * group["weight_decay"])
@@ -44,7 +46,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """The nearest (semi-)orthogonal matrices to a batch (N, M, K) in bfloat16, by Newton–Schulz."""
+    """The nearest (semi-)orthogonal matrices to a batch (N, M, K), by Newton–Schulz."""
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)

@@ -32,12 +32,14 @@ MISNAMED = 0.3
 class Batch:
     """Normalised latents of references and targets, (N, 16, H/8, W/8), and N prompts.
 
-    `scenes` (N,) says which targets have a new scene, of which there are many.
+    `kept` (N, H/16, W/16) is the share, in 0–1, of each token's pixels that the edit leaves as they are; `scenes` (N,)
+    says which targets have a new scene, of which there are many.
     """
 
     references: Tensor
     targets: Tensor
     prompts: list[str]
+    kept: Tensor
     scenes: Tensor
 
 
@@ -46,37 +48,41 @@ class Bucket:
 
     def __init__(self, shards: list[Shard], shift: float, scale: float, weights: Mapping[str, float]):
         self.latents = torch.cat([shard.latents for shard in shards])
+        self.kept = torch.cat([shard.kept for shard in shards])
         self.shift, self.scale = shift, scale
-        self.families: dict[str, list[Edit]] = {}
+        self.edits: list[Edit] = []
         start = 0
         for shard in shards:
-            for edit in shard.edits:
-                if not weights[edit.row]:
-                    continue
-                moved = replace(edit, source=edit.source + start, target=edit.target + start)
-                self.families.setdefault(edit.row, []).append(moved)
+            self.edits += [replace(e, source=e.source + start, target=e.target + start) for e in shard.edits]
             start += len(shard.latents)
+        # The numbers of each family's edits.
+        self.families: dict[str, list[int]] = {}
+        for number, edit in enumerate(self.edits):
+            if weights[edit.row]:
+                self.families.setdefault(edit.row, []).append(number)
         self.names = list(self.families)
-        edits = [edit for family in self.families.values() for edit in family]
-        self.objects = sorted({edit.words["object"] for edit in edits if "object" in edit.words})
+        self.objects = sorted({edit.words["object"] for edit in self.edits if "object" in edit.words})
         shares = np.array([weights[family] for family in self.names], float)
         self.shares = shares / shares.sum()
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
         """A random batch."""
-        edits = [self.draw_edit(rng) for _ in range(count)]
+        numbers = [self.draw_edit(rng) for _ in range(count)]
+        edits = [self.edits[number] for number in numbers]
         prompts = ["" if rng.random() < EMPTY_PROMPTS else phrase(rng, self.misname(rng, edit)) for edit in edits]
         targets = self.take(
             [edit.target if prompt else edit.source for edit, prompt in zip(edits, prompts, strict=True)]
         )
         references = self.take([edit.source for edit in edits])
         scenes = torch.tensor([edit.family == "background" for edit in edits])
-        return Batch(references, targets, prompts, scenes)
+        kept = self.kept[numbers].float() / 255
+        kept[[prompt == "" for prompt in prompts]] = 1.0
+        return Batch(references, targets, prompts, kept, scenes)
 
-    def draw_edit(self, rng: np.random.Generator) -> Edit:
-        """A family by its weight, then any edit of it."""
-        edits = self.families[self.names[rng.choice(len(self.names), p=self.shares)]]
-        return edits[rng.integers(len(edits))]
+    def draw_edit(self, rng: np.random.Generator) -> int:
+        """A family by its weight, then any edit of it: its number."""
+        numbers = self.families[self.names[rng.choice(len(self.names), p=self.shares)]]
+        return numbers[rng.integers(len(numbers))]
 
     def misname(self, rng: np.random.Generator, edit: Edit) -> Edit:
         """`edit`, sometimes with another name for its picture's only object, which is meant whatever it is called.

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
+from training.fast import autocast
 from training.optim import Optimisers, split
 from training.scenarios import draw_scenario
 from training.sources import Cutouts, load_cutouts
@@ -157,7 +158,7 @@ class VaeTrainer:
 
 def vae_loss(vae: AutoencoderKL, batch: Tensor) -> Tensor:
     """Loss of one batch through noisy latents, which the light penalty keeps near unit size."""
-    with torch.autocast(batch.device.type, torch.bfloat16):
+    with autocast(batch.device):
         latents = encode(vae, batch)
         output = vae.decoder(latents + LATENT_NOISE * torch.randn_like(latents))
     return reconstruction_loss(output.float(), batch) + 1e-4 * latents.float().square().mean()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from training.evaluate import ON_PHOTOS, Case, draw_cases, error_left, judge
+from training.evaluate import CHOSEN_BY, JUDGED, ON_PHOTOS, Case, Exam, draw_cases, error_left, examine, judge
 from training.photos import HELD_OUT, HELD_OUT_FIGURES, PHOTOS
 from training.phrases import FAMILIES
-from training.scenarios import ADDABLE, draw_photo_scenario, draw_scenario
+from training.scenarios import ADDABLE, JUDGED_SCALES, draw_photo_scenario, draw_scenario, draw_sprite
 from training.sources import Cutouts
 from training.states import Figure, Sprite
+
+NANO = Path(__file__).parents[2] / "checkpoints" / "nano" / "openkontext_nano"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,26 @@ def cases(cutouts: Cutouts) -> list[Case]:
 def test_every_family_has_cases(cases: list[Case]) -> None:
     """Three cases each, in the order of FAMILIES."""
     assert [family for family in FAMILIES for _ in range(3)] == [case.family for case in cases]
+
+
+def test_weights_are_chosen_by_other_cases(monkeypatch: pytest.MonkeyPatch, cutouts: Cutouts) -> None:
+    """None of which is among those that are reported; both are about the row that is asked for."""
+    monkeypatch.setattr(Exam, "cutouts", cutouts)
+    exams = [Exam(NANO, NANO, 3, (64, 64), 1, ("add", "mirror, photos"), seed) for seed in (CHOSEN_BY, JUDGED)]
+    lines, sheets = zip(*(examine(exam, row) for exam in exams for row in exam.rows), strict=True)
+    assert ["add", "mirror, photos"] * 2 == [line.split(" | ")[0].removeprefix("| ") for line in lines]
+    assert all("/3 | " in line for line in lines)
+    chosen, judged = ({sheet[:, 192 * i :][:, :64].tobytes() for i in range(3)} for sheet in sheets[::2])
+    assert [3, 3] == [len(chosen), len(judged)]
+    assert not chosen & judged
+
+
+def test_training_has_smaller_subjects_too(cutouts: Cutouts) -> None:
+    """The cases that nano is judged by stay what they were."""
+    rng = np.random.default_rng(0)
+    judged, trained = ([draw_sprite(rng, cutouts, side).scale for _ in range(300)] for side in (True, False))
+    assert min(judged) > JUDGED_SCALES[0] > sorted(trained)[50]
+    assert max(judged) < JUDGED_SCALES[1]
 
 
 def test_target_passes(cases: list[Case]) -> None:
