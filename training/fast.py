@@ -18,7 +18,7 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def choose_type(device: torch.device) -> torch.dtype:
-    """bfloat16, but float32 on a CPU that can't multiply it: there it takes ten times as long (AMD EPYC with AVX2)."""
+    """bfloat16, but float32 on a CPU that can't multiply it: there a step takes 19 times as long (AVX2)."""
     able = device.type != "cpu" or any(torch.cpu.get_capabilities().get(name) for name in BFLOAT16)
     return torch.bfloat16 if able else torch.float32
 

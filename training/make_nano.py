@@ -115,8 +115,9 @@ def prepare(options: argparse.Namespace) -> Run:
 
 
 def pool(run: Run) -> np.ndarray:
-    """The pictures that the VAE learned from."""
-    return render_pool(run.state / "data", POOL, run.options.size)
+    """The pictures that the VAE learned from; a few of them, where it learns nothing."""
+    learns = run.start is None or run.options.minutes_decoder > 0
+    return render_pool(run.state / "data", POOL if learns else 200, run.options.size)
 
 
 def normalise(run: Run) -> None:

@@ -35,8 +35,6 @@ ADDABLE = (
     "bird", "snail",
 )  # fmt: skip
 REPLACED = {"y": 0.5, "x": 0.5, "scale": 0.7, "flip": False}
-# Of subjects, as shares of √(H·W). In training some are smaller than any to judge by: the smallest are the hardest.
-JUDGED_SCALES, TRAINED_SCALES = (0.5, 0.85), (0.38, 0.85)
 # The share of scenarios that are about a photo alone, with nothing in front.
 PLAIN_PHOTOS = 0.125
 CLEARABLE = ("snow", "fog", "rain")
@@ -154,7 +152,7 @@ def draw_sprite(rng: np.random.Generator, cutouts: Cutouts, held_out: bool) -> S
         index=int(rng.choice(cutouts.choices(held_out))),
         y=rng.uniform(0.46, 0.6),
         x=rng.uniform(0.38, 0.62),
-        scale=rng.uniform(*(JUDGED_SCALES if held_out else TRAINED_SCALES)),
+        scale=rng.uniform(0.5, 0.85),
         flip=bool(rng.integers(2)),
     )
 

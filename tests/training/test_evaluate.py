@@ -11,7 +11,7 @@ import pytest
 from training.evaluate import CHOSEN_BY, JUDGED, ON_PHOTOS, Case, Exam, draw_cases, error_left, examine, judge
 from training.photos import HELD_OUT, HELD_OUT_FIGURES, PHOTOS
 from training.phrases import FAMILIES
-from training.scenarios import ADDABLE, JUDGED_SCALES, draw_photo_scenario, draw_scenario, draw_sprite
+from training.scenarios import ADDABLE, draw_photo_scenario, draw_scenario
 from training.sources import Cutouts
 from training.states import Figure, Sprite
 
@@ -52,14 +52,6 @@ def test_weights_are_chosen_by_other_cases(monkeypatch: pytest.MonkeyPatch, cuto
     chosen, judged = ({sheet[:, 192 * i :][:, :64].tobytes() for i in range(3)} for sheet in sheets[::2])
     assert [3, 3] == [len(chosen), len(judged)]
     assert not chosen & judged
-
-
-def test_training_has_smaller_subjects_too(cutouts: Cutouts) -> None:
-    """The cases that nano is judged by stay what they were."""
-    rng = np.random.default_rng(0)
-    judged, trained = ([draw_sprite(rng, cutouts, side).scale for _ in range(300)] for side in (True, False))
-    assert min(judged) > JUDGED_SCALES[0] > sorted(trained)[50]
-    assert max(judged) < JUDGED_SCALES[1]
 
 
 def test_target_passes(cases: list[Case]) -> None:

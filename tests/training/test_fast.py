@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("ability", BFLOAT16)
 def test_bfloat16_where_the_cpu_multiplies_it(monkeypatch: pytest.MonkeyPatch, ability: str) -> None:
-    """Elsewhere its products are made one by one, at a tenth of float32's speed."""
+    """Elsewhere its products are made one by one, many times slower than in float32."""
     able = {"avx2": True, "architecture": "x86_64", "avx512_bf16": False}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert torch.float32 == choose_type(CPU)
