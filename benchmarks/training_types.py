@@ -35,8 +35,8 @@ def main() -> None:
         "24 edits, there and back": training(),
         "Muon's 8 of 256 × 1024": orthogonalising(),
     }.items():
-        slow, fast = measure(work, repeats)
-        print(f"{name:28} {slow:9.3f} {fast:10.3f} {fast / slow:6.2f}")
+        whole, half = measure(work, repeats)
+        print(f"{name:28} {whole:9.3f} {half:10.3f} {half / whole:6.2f}")
 
 
 def measure(work: Callable[[torch.dtype], object], repeats: int) -> list[float]:

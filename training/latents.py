@@ -26,6 +26,8 @@ SCENARIOS_PER_SHARD = 50
 LIKE_PHOTOS = 0.3
 # The side of a token, in pixels: the autoencoder's factor of 8, and patches of 2 × 2 latents.
 TOKEN = 16
+# The folder of the shards in the state folder. `latents` held those that don't say what an edit keeps.
+SHARDS = "shards"
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,12 @@ def encode_pictures(vae: AutoencoderKL, pictures: np.ndarray, device: torch.devi
 
 def shard_path(folder: Path, number: int) -> Path:
     """Where a shard is kept."""
-    return folder / "latents" / f"{number:05d}.pt"
+    return folder / SHARDS / f"{number:05d}.pt"
 
 
 def read_shards(folder: Path) -> Iterator[Shard]:
     """Every shard that is there, in order."""
-    for path in sorted((folder / "latents").glob("*.pt")):
+    for path in sorted((folder / SHARDS).glob("*.pt")):
         saved = load(path)
         edits = [Edit(**edit) for edit in json.loads(saved["edits"])]
         yield Shard(tuple(saved["size"]), saved["latents"], edits, saved["kept"])

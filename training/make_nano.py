@@ -25,7 +25,7 @@ from training.sources import Cutouts, SourceError, fetch, load_cutouts
 from training.start import Start, extend
 from training.text import list_words, make_corpus, make_t5_tokenizer, train_clip_tokenizer
 from training.train import Trainer, train
-from training.vae import POOL, measure_psnr, refine_decoder, render_pool, train_vae
+from training.vae import measure_psnr, refine_decoder, render_pool, train_vae
 
 ROOT = Path(__file__).parent
 CHECKPOINT = ROOT.parent / "checkpoints" / "nano" / "openkontext_nano"
@@ -95,8 +95,9 @@ def main() -> None:
     trained = Trainer(nano, options.state / "nano.pt").averaged()
     minutes_decoder = 0.0 if options.export_only else options.minutes_decoder
     refine_decoder(run.vae, options.state, options.size, minutes_decoder, run.device)
-    print(f"vae  {measure_psnr(run.vae, pool(run)[:200], run.device):.2f} dB")
-    export(trained, run.vae, words, pool(run)[:200], options.size, options.output)
+    pictures = render_pool(run.state / "data", 200, options.size)
+    print(f"vae  {measure_psnr(run.vae, pictures, run.device):.2f} dB")
+    export(trained, run.vae, words, pictures, options.size, options.output)
     print(f"written to {options.output}")
     if not options.export_only:
         size = options.size, options.size
@@ -112,12 +113,6 @@ def prepare(options: argparse.Namespace) -> Run:
     start = Start(options.begin) if options.begin else None
     vae = start.vae.to(device) if start else train_vae(options.state, options.size, options.minutes_vae, device)
     return Run(options, device, cutouts, start, vae)
-
-
-def pool(run: Run) -> np.ndarray:
-    """The pictures that the VAE learned from; a few of them, where it learns nothing."""
-    learns = run.start is None or run.options.minutes_decoder > 0
-    return render_pool(run.state / "data", POOL if learns else 200, run.options.size)
 
 
 def normalise(run: Run) -> None:

@@ -57,13 +57,13 @@ def to_tensor(pictures: np.ndarray, device: torch.device) -> Tensor:
 
 
 def render_pool(folder: Path, count: int, side: int) -> np.ndarray:
-    """(count, side, side, 3) uint8 pictures of random states, rendered once on all cores and kept in `folder`."""
+    """(count, side, side, 3) uint8 pictures of random states, rendered on all cores if `folder` has fewer of them."""
     path = folder / f"pictures-{side}.npy"
-    if not path.exists() or len(np.load(path, mmap_mode="r")) != count:
+    if not path.exists() or len(np.load(path, mmap_mode="r")) < count:
         with ProcessPoolExecutor() as pool:
             parts = pool.map(render_part, [folder] * (count // 100), range(count // 100), [side] * (count // 100))
             np.save(path, np.concatenate(list(parts)))
-    return np.load(path)
+    return np.load(path)[:count]
 
 
 def render_part(folder: Path, seed: int, side: int) -> np.ndarray:
