@@ -24,6 +24,7 @@ from training.phrases import FAMILIES, phrase
 from training.scenarios import Scenario, draw_photo_scenario, draw_scenario, name_row
 from training.scenes import SCENES, paint
 from training.sources import Cutouts, load_cutouts
+from training.start import read_side
 from training.states import render
 
 # The bars, set before the training that they judge (sepia's and removing's after it, see the card): of what is kept,
@@ -348,10 +349,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=35)
     parser.add_argument("--families", nargs="+", choices=ROWS, default=ROWS, metavar="FAMILY", help="only these")
     parser.add_argument("--choose", action="store_true", help="on other cases than those that are reported")
-    parser.add_argument("--size", type=int, nargs=2, default=(128, 128), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="by default a square")
     options = parser.parse_args()
     seed = CHOSEN_BY if options.choose else JUDGED
-    size, rows = tuple(options.size), tuple(options.families)
+    size = tuple(options.size) if options.size else (read_side(options.checkpoint),) * 2
+    rows = tuple(options.families)
     exam = Exam(options.checkpoint, options.state / "data", options.cases, size, options.steps, rows, seed)
     evaluate_checkpoint(exam, options.state / "evaluation")
 

@@ -22,7 +22,7 @@ from training.latents import encode_pictures, make_shards, measure_latents, read
 from training.nano import Nano, sample
 from training.pairs import WEIGHTS, Pairs
 from training.sources import Cutouts, SourceError, fetch, load_cutouts
-from training.start import Start, extend
+from training.start import Start, extend, read_side
 from training.text import list_words, make_corpus, make_t5_tokenizer, train_clip_tokenizer
 from training.train import Trainer, train
 from training.vae import measure_psnr, refine_decoder, render_pool, train_vae
@@ -53,7 +53,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     gpu = gpus > 0
     parser = argparse.ArgumentParser(prog="python -m training.make_nano", description=__doc__)
     parser.add_argument("--state", type=Path, default=ROOT / "state", help="where the run is kept, to go on from")
-    parser.add_argument("--size", type=int, default=128, help="side of a square picture, in pixels")
+    help_size = "side of a square picture, in pixels; by default that of the checkpoint to begin with, or 128"
+    parser.add_argument("--size", type=int, help=help_size)
     parser.add_argument("--minutes-vae", type=float, default=5 if gpu else 20, help="budget of the autoencoder")
     parser.add_argument("--minutes-decoder", type=float, default=3 if gpu else 10, help="then, of its decoder alone")
     parser.add_argument("--minutes", type=float, default=10 if gpu else 90, help="budget of the transformer")
@@ -69,7 +70,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=10, help="held-out cases for each family in the evaluation")
     parser.add_argument("--output", type=Path, default=CHECKPOINT, help="where the checkpoint is written")
     parser.add_argument("--export-only", action="store_true", help="write what there is of the checkpoint, and stop")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.size = options.size or (read_side(options.begin) if options.begin else 128)
+    return options
 
 
 def weight(text: str) -> tuple[str, float]:

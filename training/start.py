@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from pathlib import Path
 
 import torch
@@ -9,8 +10,14 @@ from diffusers import AutoencoderKL, FluxKontextPipeline
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from openkontext.engine.configuration import read_configuration
 from training.nano import Nano
 from training.vae import build_vae
+
+
+def read_side(folder: Path) -> int:
+    """The side of a square picture of the checkpoint in `folder`, in pixels."""
+    return isqrt(read_configuration(folder).max_area)
 
 
 class Start:

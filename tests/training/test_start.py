@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from training.export import export
+from training.make_nano import parse
 from training.nano import Nano
 from training.start import Start, extend
 from training.text import list_words, make_t5_tokenizer, train_clip_tokenizer
@@ -25,6 +26,8 @@ def test_a_run_goes_on_from_an_exported_checkpoint(tmp_path: Path) -> None:
     vae = build_vae()
     vae.register_to_config(scaling_factor=2.0)
     export(before, vae, WORDS, pictures, 64, tmp_path)
+    assert 64 == parse(["--begin", str(tmp_path)]).size
+    assert 128 == parse([]).size
     start = Start(tmp_path)
     assert vae.config.scaling_factor == start.vae.config.scaling_factor
     assert torch.equal(vae.decoder.conv_in.weight, start.vae.decoder.conv_in.weight)
