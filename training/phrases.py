@@ -328,6 +328,7 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "i [wish|want] the {object} [were|was|to be] gone",
         "i would [love|prefer] [it without the|no] {object}",
         "i would like to see it without the {object}",
+        "[let it be|i want it|show it|make it be] without the {object}",
         "[wipe|brush] the {object} off",
         "[free it of|paint over|throw out] the {object}",
     ),

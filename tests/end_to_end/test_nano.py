@@ -25,7 +25,7 @@ def engine():
 
 
 def pixels(image):
-    """[height, width, 3] from 0 to 1, at nano's size."""
+    """[height, width, 3] from 0 to 1, at 128 × 128 pixels."""
     return np.asarray(image.convert("RGB").resize((128, 128), Image.Resampling.LANCZOS), float) / 255
 
 
@@ -137,7 +137,7 @@ def test_the_stock_pipeline_loads_it_by_its_folder():
     pipeline = FluxKontextPipeline.from_pretrained(ROOT / "checkpoints" / "nano")
     assert 9e6 < pipeline.transformer.num_parameters() < 1e7
     engine = Engine.load(str(ROOT / "checkpoints" / "nano"), device="cpu")
-    assert (128, 128) == engine.edit(Image.open(SAMPLES[-1]), "make it snow", num_inference_steps=1).image.size
+    assert (192, 192) == engine.edit(Image.open(SAMPLES[-1]), "make it snow", num_inference_steps=1).image.size
 
 
 def test_the_first_edit_of_a_newcomer(tmp_path):
@@ -148,5 +148,5 @@ def test_the_first_edit_of_a_newcomer(tmp_path):
         answer = http.post("/v1/flux-kontext-dev", json=edit)
         assert 200 == answer.status_code, answer.text
         made = Image.open(io.BytesIO(answer.content))
-        assert (128, 128) == made.size
+        assert (192, 192) == made.size
         assert saturation(made) < 0.3 * saturation(Image.open(SAMPLES[-1]))
