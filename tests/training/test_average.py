@@ -32,9 +32,10 @@ def test_it_has_the_share_of_each(tmp_path: Path) -> None:
 
 
 def test_others_are_refused(tmp_path: Path) -> None:
-    """A vocabulary with a word more is named."""
+    """A vocabulary with a word more is named, and nothing is written."""
     before, after = write(tmp_path / "before", 0.0), write(tmp_path / "after", 8.0)
     shutil.rmtree(before / "text_encoder_2")
     write(tmp_path / "larger", 0.0, size=4).joinpath("text_encoder_2").rename(before / "text_encoder_2")
     with pytest.raises(ValueError, match="text_encoder_2 has other tensors"):
         average(before, after, 0.5, tmp_path / "between")
+    assert not (tmp_path / "between").exists()
