@@ -23,7 +23,7 @@ DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}}
 # Prompts, each with the place of the edit that it goes on from; without one it is of the sample.
 LINEAGE = (
     ("turn it black and white", None),
-    ("turn it into pixel art", None),
+    ("change the background to a beach", None),
     ("make it night", 1),
     ("add fog", 2),
     ("make it snow", 1),

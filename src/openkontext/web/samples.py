@@ -33,7 +33,7 @@ SAMPLES = (
         (
             "Replace the background with a bokeh light effect, keep the subject unchanged",
             "make it night",
-            "turn it into pixel art",
+            "make the backpack blue",
             "blur the picture",
         ),
     ),
